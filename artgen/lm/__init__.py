@@ -1,0 +1,1 @@
+"""Language modelling over any sequence of tokens: objective, generation, constraints."""

@@ -1,0 +1,1 @@
+"""Reading and writing finished works, and the recipe each file carries."""

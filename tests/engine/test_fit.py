@@ -1,0 +1,171 @@
+"""The loop: phases, resuming, averaging, best checkpoints, broken losses."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from artgen.engine import checkpoint as ckpt
+from artgen.engine import run as runs
+from artgen.engine.device import make_fabric
+from artgen.engine.fit import Fitted, NotFinite, fit
+from artgen.engine.logbook import read_metrics
+from artgen.errors import ArtgenError, UsageError
+from tests.engine.toy import Toy, ToyConfig, toy_config
+
+
+def train(path: Path, config: ToyConfig, stop_after: int | None = None, nan_at: int | None = None) -> tuple[Fitted, Toy]:
+    family = Toy(config, nan_at)
+    run = runs.RunFolder(path) if path.exists() else runs.create(path, config, family.save_data)
+    if stop_after is not None:
+        _stop_at(family, stop_after)
+    fabric = make_fabric(config.device)
+    fabric.launch()
+    networks = family.networks()
+    fitted = fit(family, networks, run, config, fabric, quiet=True)
+    return fitted, family
+
+
+def _stop_at(family: Toy, step: int) -> None:
+    """Raises SIGTERM in this process when the loss of `step` is asked for."""
+    import signal
+
+    plain = family.loss
+
+    def loss(networks, batch, now):  # type: ignore[no-untyped-def]
+        if now == step:
+            signal.raise_signal(signal.SIGTERM)
+        return plain(networks, batch, now)
+
+    family.loss = loss  # type: ignore[method-assign]
+
+
+def last_weights(path: Path) -> dict[str, torch.Tensor]:
+    found = ckpt.newest_readable(path / "checkpoints")
+    assert found is not None
+    return {**found.tensors("model"), **{f"ema.{k}": v for k, v in found.tensors("ema").items()}, **found.tensors("optimizer")}
+
+
+def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+@pytest.mark.parametrize("stop", [0, 3, 5, 10])
+def test_a_run_stopped_and_resumed_ends_with_the_same_bits(tmp_path: Path, optimizer: str, stop: int) -> None:
+    config = toy_config(optimizer={"name": optimizer}, ema=0.9, accumulate=2)
+    whole, _ = train(tmp_path / "whole", config)
+    part, _ = train(tmp_path / "part", config, stop_after=stop)
+    assert part.interrupted and part.step == stop + 1
+    resumed, _ = train(tmp_path / "part", config)
+    assert resumed.step == whole.step == 12
+    assert resumed.interrupted is None
+    assert same(last_weights(tmp_path / "whole"), last_weights(tmp_path / "part"))
+    ends = [read_metrics(tmp_path / name / "metrics.jsonl")[-1]["validation_loss"] for name in ("whole", "part")]
+    assert ends[0] == ends[1]
+
+
+def test_losing_the_newest_checkpoint_still_gives_the_same_weights(tmp_path: Path) -> None:
+    config = toy_config(keep=5)
+    train(tmp_path / "run", config)
+    expected = last_weights(tmp_path / "run")
+    for step in (12, 10, 8):
+        shutil.rmtree(tmp_path / "run/checkpoints" / f"step-{step:08d}", ignore_errors=True)
+    train(tmp_path / "run", config)
+    assert same(expected, last_weights(tmp_path / "run"))
+    steps = [line["step"] for line in read_metrics(tmp_path / "run/metrics.jsonl")]
+    assert steps == sorted(set(steps)), "a line was written twice"
+
+
+def test_accumulation_gives_the_gradient_of_the_whole_batch(tmp_path: Path) -> None:
+    def losses(name: str, rounds: int) -> list[float]:
+        config = toy_config(accumulate=rounds, optimizer={"name": "adamw"})
+        family = Toy(config)
+        family.networks = lambda: {"model": torch.nn.Linear(4, 6), "other": torch.nn.Linear(4, 1)}  # type: ignore[method-assign]
+        family.carried = lambda: {}  # type: ignore[method-assign]
+        plain = family.loss
+
+        def forgetful(networks, batch, step):  # type: ignore[no-untyped-def]
+            family.memory = None
+            return plain(networks, batch, step)
+
+        family.loss = forgetful  # type: ignore[method-assign]
+        torch.manual_seed(3)
+        networks = family.networks()
+        run = runs.create(tmp_path / name, config, family.save_data)
+        fabric = make_fabric(config.device)
+        fit(family, networks, run, config, fabric, quiet=True)
+        return [line["loss"] for line in read_metrics(run.metrics) if "loss" in line]
+
+    assert losses("one", 1) == pytest.approx(losses("four", 4), rel=1e-5)
+
+
+def test_phases_run_when_they_are_due(tmp_path: Path) -> None:
+    fitted, family = train(tmp_path / "run", toy_config(log_every=1))
+    assert fitted.step == 12
+    rare = [line["step"] for line in read_metrics(tmp_path / "run/metrics.jsonl") if "rare/loss" in line]
+    assert rare == [1, 4, 7, 10]  # steps 0, 3, 6, 9 counted as finished
+    assert [step for step, _ in family.seen] == list(range(12))
+
+
+def test_the_best_checkpoint_is_kept_and_marked(tmp_path: Path) -> None:
+    config = toy_config(steps=40, validate_every=3, checkpoint_every=7, keep=1)
+    fitted, _ = train(tmp_path / "run", config)
+    folder = tmp_path / "run/checkpoints"
+    scores = {
+        line["step"]: line["validation_loss"]
+        for line in read_metrics(tmp_path / "run/metrics.jsonl")
+        if "validation_loss" in line
+    }
+    best = min(scores, key=scores.__getitem__)
+    assert fitted.best_step == best == ckpt.best_step(folder)
+    assert set(ckpt.list_steps(folder)) == {best, 40}
+    assert json.loads((folder / "best.json").read_text())["validation_loss"] == scores[best]
+    assert runs.choose_checkpoint(runs.RunFolder(tmp_path / "run"), "best").step == best
+    assert runs.choose_checkpoint(runs.RunFolder(tmp_path / "run"), "latest").step == 40
+    with pytest.raises(UsageError, match="saved steps"):
+        runs.choose_checkpoint(runs.RunFolder(tmp_path / "run"), "39")
+
+
+def test_a_loss_that_is_no_number_names_the_last_good_checkpoint(tmp_path: Path) -> None:
+    with pytest.raises(NotFinite, match=r"step 10; the last good checkpoint is .*step-00000008"):
+        train(tmp_path / "run", toy_config(), nan_at=9)
+    assert all(torch.isfinite(t).all() for t in last_weights(tmp_path / "run").values())
+
+
+def test_averaged_weights_follow_their_formula(tmp_path: Path) -> None:
+    train(tmp_path / "run", toy_config(steps=1, ema=0.9, batch_size=8))
+    saved = ckpt.newest_readable(tmp_path / "run/checkpoints")
+    assert saved is not None
+    start = {f"model.{k}": v for k, v in Toy(toy_config()).networks()["model"].state_dict().items()}
+    for key, begun in start.items():
+        expected = 0.1 * begun + 0.9 * saved.tensors("model")[key]  # decay (1 + 0) / (10 + 0) at the first step
+        torch.testing.assert_close(saved.tensors("ema")[key], expected)
+
+
+def test_a_batch_that_does_not_divide_is_refused_with_one_that_does() -> None:
+    from artgen.engine.fit import check_batch
+
+    with pytest.raises(UsageError, match="10 cannot be divided evenly among 1 processes x 3 accumulation rounds; 9 can"):
+        check_batch(toy_config(batch_size=10, accumulate=3), 1)
+
+
+def test_learning_rates_in_the_log_follow_the_schedule(tmp_path: Path) -> None:
+    schedule = {"name": "cosine", "warmup": 4, "floor": 0.1}
+    config = toy_config(log_every=1, schedule=schedule, optimizer={"name": "adamw", "lr": 0.5})
+    train(tmp_path / "run", config)
+    for line in read_metrics(tmp_path / "run/metrics.jsonl"):
+        step = line["step"] - 1
+        factor = (step + 1) / 4 if step < 4 else 0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * (step - 4) / 8))
+        assert line["lr"] == pytest.approx(0.5 * factor)
+
+
+def test_another_optimizer_than_the_checkpoint_s_is_told(tmp_path: Path) -> None:
+    train(tmp_path / "run", toy_config(optimizer={"name": "muon"}), stop_after=4)
+    with pytest.raises(ArtgenError, match="was train.optimizer changed"):
+        train(tmp_path / "run", toy_config(optimizer={"name": "adamw"}))
