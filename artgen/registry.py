@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from artgen.errors import UsageError, did_you_mean
 
@@ -25,7 +25,7 @@ def family_names() -> list[str]:
     return sorted(folder.parent.name.replace("_", ".", 1) for folder in root.glob("*/config.py"))
 
 
-def _module(name: str, part: str, where: str) -> object:
+def _module(name: str, part: str, where: str) -> Any:
     if name not in family_names():
         prefix = f"{where}: " if where else ""
         raise UsageError(f"{prefix}family: there is no {name!r}, {did_you_mean(name, family_names())}")
@@ -34,9 +34,11 @@ def _module(name: str, part: str, where: str) -> object:
 
 def config_class(name: str, where: str = "") -> type[RunConfig]:
     """The config class of a family; `where` begins the message if there is none of that name."""
-    return _module(name, "config", where).CONFIG  # type: ignore[attr-defined, no-any-return]
+    found: type[RunConfig] = _module(name, "config", where).CONFIG
+    return found
 
 
 def family_class(name: str, where: str = "") -> type[Family]:
     """The family itself. Imports torch."""
-    return _module(name, "family", where).FAMILY  # type: ignore[attr-defined, no-any-return]
+    found: type[Family] = _module(name, "family", where).FAMILY
+    return found

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 from torch import Tensor, nn
 
 from artgen.config import OptimizerConfig, RunConfig, Section
+from artgen.metrics.scorecard import ScoreCard
 
 Networks = Mapping[str, nn.Module]
 """The networks of a family by name, such as {"model": …} or {"generator": …, "discriminator": …}."""
@@ -141,4 +142,14 @@ class Family(ABC, Generic[C]):
 
         options: the config's `sample` section with the command line's options laid over it.
         stream: called with (sample number, new text) as the work grows, where the medium can be streamed.
+        """
+
+    @abstractmethod
+    def evaluate(
+        self, networks: Networks, run_data: Path, paths: list[str] | None, n_samples: int, seed: int, stride: int | None = None
+    ) -> ScoreCard:
+        """Scores held-out data and `n_samples` samples.
+
+        run_data: the run's data folder. paths: the data to score; None: the held-out part of what the run learned from.
+        stride: for sequences, how far scoring windows lie apart.
         """

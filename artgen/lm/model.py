@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 class State(Protocol):
@@ -29,3 +29,12 @@ class LanguageModel(Protocol):
 
     def start(self, batch_size: int, capacity: int, device: torch.device, dtype: torch.dtype = torch.float32) -> State:
         """An empty state with room for `capacity` tokens (cut to what the network can attend to)."""
+
+
+def weights_dtype(network: LanguageModel) -> torch.dtype:
+    """The dtype of a network's weights, which is the one that its state is kept in."""
+    if isinstance(network, nn.Module):
+        for parameter in network.parameters():
+            if parameter.is_floating_point():
+                return parameter.dtype
+    return torch.float32

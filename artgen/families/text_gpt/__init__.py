@@ -1,0 +1,1 @@
+"""`text.gpt`: a decoder-only Transformer language model."""

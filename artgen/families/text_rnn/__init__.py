@@ -1,0 +1,1 @@
+"""`text.rnn`: a recurrent language model."""
