@@ -18,7 +18,9 @@ DataPaths = Annotated[list[str], IsPath(EMBEDDED, STANDARD_INPUT, *DOWNLOADS)]
 class TokenizerConfig(Section):
     """How text becomes numbers."""
 
-    kind: Literal["char", "byte", "bpe"] = Field("char", description="a token is a character, a UTF-8 byte, or a frequent piece")
+    kind: Literal["char", "byte", "bpe"] = Field(
+        "char", description="a token is a character, a UTF-8 byte, or a frequent piece"
+    )
     vocab_size: int = Field(2048, ge=260, le=65000, description="bpe: number of pieces learned from the text")
 
 
@@ -40,9 +42,13 @@ class FormConfig(Section):
 class TextDataConfig(Section):
     """Which text, read how."""
 
-    path: DataPaths = Field([EMBEDDED], min_length=1, description="files, folders, globs, - for standard input, or a known set's name")
+    path: DataPaths = Field(
+        [EMBEDDED], min_length=1, description="files, folders, globs, - for standard input, or a known set's name"
+    )
     field: str | None = Field(None, description="JSON or JSONL: the field that holds the text, a.b for one inside another")
-    separator: str | None = Field(None, description="plain text: what stands between documents; none: a file is one document")
+    separator: str | None = Field(
+        None, min_length=1, description="plain text: what stands between documents; none: a file is one document"
+    )
     break_lines_after: str = Field("", description="characters after which a line ends, such as 。")
     remove: str = Field("", description="characters to leave out")
     stanza_lines: PositiveInt | None = Field(None, description="cut documents into stanzas of so many lines")
@@ -52,4 +58,13 @@ class TextDataConfig(Section):
     split: SplitConfig = SplitConfig()
 
 
-__all__ = ["EMBEDDED", "STANDARD_INPUT", "DOWNLOADS", "TextDataConfig", "TokenizerConfig", "SplitConfig", "FormConfig", "Fraction"]
+__all__ = [
+    "DOWNLOADS",
+    "EMBEDDED",
+    "STANDARD_INPUT",
+    "FormConfig",
+    "Fraction",
+    "SplitConfig",
+    "TextDataConfig",
+    "TokenizerConfig",
+]

@@ -1,0 +1,84 @@
+"""Texts as files: UTF-8, with the recipe in a side-car, so that the text itself stays clean."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from artgen.errors import UsageError
+from artgen.media.files import atomic_write_all
+from artgen.media.recipe import FileRecipes, Recipe, from_json, read_bytes, to_json
+
+SEPARATOR = "----"  # a line of its own between the works in one file
+
+
+def write_text(works: Sequence[str], out: Path | str, recipes: Sequence[Recipe], force: bool = False) -> list[Path]:
+    """Writes works and their side-cars; returns the text files.
+
+    out: a file, which gets all works, with a line `----` between them; or a folder (it exists, or its name ends with a
+    slash), which gets a file for each: 0001.txt, 0002.txt, …. A folder that does not exist is made, its parent is not.
+    recipes: one for each work.
+
+    All files are written in full before the first gets its name. Raises as `artgen.media.files.atomic_write`.
+    """
+    if len(works) != len(recipes):
+        raise ValueError(f"{len(works)} works and {len(recipes)} recipes")
+    if not works:
+        raise ValueError("no works to write")
+    if _is_folder(out):
+        folder = _make_folder(Path(out))
+        width = max(4, len(str(len(works))))
+        texts = {folder / f"{number:0{width}}.txt": ([work], [recipe]) for number, (work, recipe) in _numbered(works, recipes)}
+    else:
+        texts = {Path(out): (list(works), list(recipes))}
+
+    contents: dict[Path, bytes | str] = {}
+    for path, (parts, made) in texts.items():
+        data = f"\n{SEPARATOR}\n".join(part.removesuffix("\n") for part in parts).encode("utf-8", "replace") + b"\n"
+        contents[path] = data
+        contents[sidecar(path)] = to_json(made, file=path.name, sha256=hashlib.sha256(data).hexdigest())
+    atomic_write_all(contents, force)
+    return list(texts)
+
+
+def read_recipe(path: Path) -> FileRecipes:
+    """The recipes of a text file, one for each work in it, found in its side-car.
+
+    Raises UsageError if there is no such file, or no side-car, or the side-car is not one.
+    """
+    data = read_bytes(path)
+    beside = sidecar(path)
+    if not beside.exists():
+        raise UsageError(f"{path}: carries no recipe: there is no {beside.name} beside it")
+    recipes, facts = from_json(read_bytes(beside), beside)
+    if "sha256" not in facts:
+        raise UsageError(f"{beside}: damaged recipe: sha256: missing")
+    return FileRecipes(recipes, unchanged=facts["sha256"] == hashlib.sha256(data).hexdigest())
+
+
+def sidecar(path: Path) -> Path:
+    """Where the recipe of a text file stands: poem.txt.recipe.json."""
+    return path.with_name(path.name + ".recipe.json")
+
+
+def _numbered(works: Sequence[str], recipes: Sequence[Recipe]) -> enumerate[tuple[str, Recipe]]:
+    return enumerate(zip(works, recipes, strict=True), start=1)
+
+
+def _is_folder(out: Path | str) -> bool:
+    ends = (os.sep, os.altsep or os.sep)
+    return (isinstance(out, str) and out.endswith(ends)) or Path(out).is_dir()
+
+
+def _make_folder(folder: Path) -> Path:
+    try:
+        folder.mkdir(exist_ok=True)
+    except FileNotFoundError:
+        raise UsageError(f"{folder}: {folder.parent}: there is no such folder") from None
+    except FileExistsError:
+        raise UsageError(f"{folder}: is a file, expected a folder") from None
+    except OSError as error:
+        raise UsageError(f"{folder}: cannot be made: {error.strerror}") from None
+    return folder
