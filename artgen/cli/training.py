@@ -163,3 +163,21 @@ def _keep_changed_config(run: runs.RunFolder, config: RunConfig, main: bool) -> 
         partial = run.config.with_name(".config.yaml.partial")
         partial.write_text(to_yaml(config), encoding="utf-8")
         partial.replace(run.config)
+
+
+def describe_run(path: Path) -> dict[str, Any]:
+    """What a run folder holds, for `artgen show`."""
+    from artgen.engine.checkpoint import best_step, list_steps
+    from artgen.engine.logbook import read_metrics
+
+    run, config = runs.open_run(path)
+    scores = [line for line in read_metrics(run.metrics) if "validation_loss" in line]
+    return {
+        "run": str(path),
+        "family": config.family,
+        "steps": f"{(list_steps(run.checkpoints) or [0])[-1]} of {config.train.steps}",
+        "checkpoints": ", ".join(map(str, list_steps(run.checkpoints))) or "none",
+        "best step": best_step(run.checkpoints),
+        "held-out loss": min((line["validation_loss"] for line in scores), default=None),
+        "config": config.model_dump(mode="json"),
+    }

@@ -149,7 +149,7 @@ def fit(
                 announce(f"expects to take about {_in_words(progress.seconds_left())} on this machine")
             line: dict[str, float] = {}
             if figures:
-                line = {**figures, "lr": train.optimizer.lr * factor, f"{family.unit}_per_second": progress.rate()}
+                line = {**figures, "lr": train.optimizer.lr * factor, f"{family.unit}_per_second": progress.window_rate()}
             new_best = False
             if finished % train.validate_every == 0 or last:
                 validation_loss = validate(family, shown, fabric)

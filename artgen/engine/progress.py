@@ -28,6 +28,7 @@ class Progress:
         self.interval = interval
         self.quiet = quiet
         self.begun = self.last_line = time.monotonic()
+        self.window = (self.begun, start)
         self.figures: dict[str, float] = {}
         self.bar = None
         if not quiet and self.stream.isatty():
@@ -60,6 +61,13 @@ class Progress:
         """Units per second so far, validation and saving included."""
         elapsed = max(1e-9, time.monotonic() - self.begun)
         return (self.done - self.start) * self.units_per_step / elapsed
+
+    def window_rate(self) -> float:
+        """Units per second since this was last asked."""
+        now = time.monotonic()
+        since, done = self.window
+        self.window = (now, self.done)
+        return (self.done - done) * self.units_per_step / max(1e-9, now - since)
 
     def seconds_left(self) -> float:
         done = self.done - self.start

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from artgen.config import RunConfig, Section
 from artgen.families.base import Family, Loss, Networks, Phase, Sample, Share
+from artgen.metrics.scorecard import ScoreCard
 
 
 class ToyConfig(RunConfig):
@@ -89,6 +90,11 @@ class Toy(Family[ToyConfig]):
         stream: Callable[[int, str], None] | None = None,
     ) -> list[Sample]:
         return [Sample("x") for _ in range(n)]
+
+    def evaluate(
+        self, networks: Networks, run_data: Path, paths: list[str] | None, n_samples: int, seed: int, stride: int | None = None
+    ) -> ScoreCard:
+        return ScoreCard("toy")
 
 
 def toy_config(**train: Any) -> ToyConfig:

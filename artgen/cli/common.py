@@ -1,0 +1,35 @@
+"""What the subcommands share: options, the two ways to report, and numbers in words."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated, Any
+
+import typer
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")]
+DeviceOption = Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda, cuda:1 or mps.")]
+
+
+def emit(as_json: bool, facts: Any, text: str) -> None:
+    """A command's result on standard output: `facts` as JSON, or `text` for a person. From one process of several only."""
+    from artgen.engine.launch import global_rank
+
+    if global_rank() == 0:
+        print(json.dumps(facts, ensure_ascii=False, indent=1, default=str) if as_json else text, flush=True)
+
+
+def note(text: str) -> None:
+    """A remark for a person, on standard error, so that a pipe gets results only."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def size(n_bytes: float) -> str:
+    """1.2 MB, 3 GB."""
+    for unit in ("bytes", "kB", "MB"):
+        if n_bytes < 1000:
+            return f"{n_bytes:.3g} {unit}"
+        n_bytes /= 1000
+    return f"{n_bytes:.3g} GB"

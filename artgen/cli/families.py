@@ -1,0 +1,13 @@
+"""`artgen families`: the kinds of model there are."""
+
+from __future__ import annotations
+
+from artgen.cli.common import JsonOption, emit
+
+
+def families(as_json: JsonOption = False) -> None:
+    """List the kinds of model there are."""
+    from artgen.registry import config_class, family_names
+
+    found = {name: (config_class(name).__doc__ or "").strip().splitlines()[0] for name in family_names()}
+    emit(as_json, found, "\n".join(f"{name:<16}{line}" for name, line in found.items()))

@@ -1,0 +1,61 @@
+"""The work behind `artgen reproduce`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from artgen.errors import ArtgenError, UsageError
+
+
+@dataclass
+class ReproduceReport:
+    """Whether the same file came out."""
+
+    file: str
+    again: str
+    identical: bool
+    note: str
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def as_text(self) -> str:
+        verdict = "identical, byte for byte" if self.identical else f"NOT identical{self.note}"
+        return f"{self.again}: {verdict}"
+
+
+def start_reproducing(file: Path, run: Path | None, out: Path | None, force: bool, device: str | None) -> ReproduceReport:
+    """Samples anew what `file`'s recipes say, writes it to `out`, and compares. Raises where the run's weights are others."""
+    from artgen.cli.sampling import make_recipe, sample_options
+    from artgen.engine.checkpoint import list_steps, open_checkpoint
+    from artgen.engine.run import RunFolder, open_run, open_trained
+    from artgen.media.files import check_writable
+    from artgen.media.text import read_recipe, write_text
+
+    found = read_recipe(file)
+    first = found.recipes[0]
+    target = out or file.with_name(f"{file.stem}-again{file.suffix}")
+    check_writable(target, force)
+    folder = run or Path(first.run)
+    if not RunFolder(folder).holds_run():
+        raise UsageError(f"{folder}: the run that {file} was made with is not here; --run says where it is now")
+    _, config = open_run(folder)
+    checkpoints = RunFolder(folder).checkpoints
+    steps = [s for s in list_steps(checkpoints) if open_checkpoint(checkpoints, s).weights_sha256() == first.checkpoint]
+    if not steps:
+        raise ArtgenError(f"{folder}: no checkpoint here has the weights {first.checkpoint[:12]}… that {file} was made with")
+    trained = open_trained(folder, str(steps[-1]), device or first.device)
+    options = sample_options(config, first.options)
+    # Samples of one call share a batch, so they are made again together.
+    n = max(recipe.index for recipe in found.recipes) + 1
+    samples = trained.family.sample(trained.networks, options, n=n, seed=first.seed)
+    works = [samples[recipe.index].work for recipe in found.recipes]
+    recipes = [make_recipe(trained, first.run, options, first.seed, recipe.index) for recipe in found.recipes]
+    write_text(works, target, recipes, force)
+    identical = target.read_bytes() == file.read_bytes()
+    note = "" if found.unchanged else ": the file was changed since it was made"
+    if not identical and found.unchanged and recipes[0].device != first.device:
+        note = f": it was made on {first.device}, this is {recipes[0].device}"
+    return ReproduceReport(str(file), str(target), identical, note)

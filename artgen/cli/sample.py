@@ -1,0 +1,103 @@
+"""`artgen sample`: new work from a trained run."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from artgen.cli.common import DeviceOption, ForceOption, JsonOption, emit, note
+
+
+def sample(
+    run: Annotated[str, typer.Argument(help="The run folder that `artgen train` made.")],
+    n: Annotated[int, typer.Option("-n", "--number", min=1, help="How many samples.")] = 1,
+    seed: Annotated[
+        int | None, typer.Option("--seed", min=0, help="The same seed gives the same samples. Default: a new one.")
+    ] = None,
+    prompt: Annotated[str | None, typer.Option("--prompt", help="Text to continue; - reads it from standard input.")] = None,
+    prompt_file: Annotated[str | None, typer.Option("--prompt-file", help="A file with the text to continue.")] = None,
+    max_tokens: Annotated[int | None, typer.Option("--max-tokens", help="The most tokens of a sample.")] = None,
+    temperature: Annotated[
+        float | None, typer.Option("--temperature", help="0: the likeliest token always; 1: as the model believes.")
+    ] = None,
+    top_k: Annotated[int | None, typer.Option("--top-k", help="Draw from the k likeliest tokens; 0: all.")] = None,
+    top_p: Annotated[
+        float | None, typer.Option("--top-p", help="Draw from the likeliest tokens that make up this probability.")
+    ] = None,
+    min_p: Annotated[
+        float | None, typer.Option("--min-p", help="Leave out tokens below this share of the likeliest one's.")
+    ] = None,
+    repetition_penalty: Annotated[
+        float | None, typer.Option("--repetition-penalty", help="Above 1: avoid what was said.")
+    ] = None,
+    stop: Annotated[list[str] | None, typer.Option("--stop", help="End a sample before this text. May be given again.")] = None,
+    lines: Annotated[int | None, typer.Option("--lines", help="Exactly so many lines.")] = None,
+    line_length: Annotated[
+        str | None, typer.Option("--line-length", help="Characters in a line, such as 7 or 5,7 for either.")
+    ] = None,
+    allowed: Annotated[str | None, typer.Option("--allowed", help="The only characters that may appear.")] = None,
+    acrostic: Annotated[
+        str | None, typer.Option("--acrostic", help="Line i begins with the i-th character of this word.")
+    ] = None,
+    out: Annotated[
+        str | None, typer.Option("--out", "-o", help="A file, or a folder for one file each, instead of the terminal.")
+    ] = None,
+    force: ForceOption = False,
+    checkpoint: Annotated[str, typer.Option("--checkpoint", help="best, latest, or a step.")] = "best",
+    device: DeviceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make new work with a trained run."""
+    from artgen.cli.sampling import read_prompt, start_sampling
+
+    given: dict[str, Any] = {
+        "prompt": read_prompt(prompt, prompt_file),
+        "max_tokens": max_tokens,
+        "temperature": temperature,
+        "top_k": top_k,
+        "top_p": top_p,
+        "min_p": min_p,
+        "repetition_penalty": repetition_penalty,
+        "stop": stop or None,
+        "lines": lines,
+        "line_length": line_length.split(",") if line_length else None,
+        "allowed": allowed,
+        "acrostic": acrostic,
+    }
+    to_terminal = out is None and not as_json
+    report = start_sampling(
+        run,
+        n=n,
+        seed=seed,
+        given={key: value for key, value in given.items() if value is not None},
+        out=out,
+        force=force,
+        checkpoint=checkpoint,
+        device=device or "auto",
+        stream=_print_first if to_terminal else None,
+    )
+    if to_terminal:
+        _print_rest([str(made.work) for made in report.samples])
+        note(report.summary())
+    else:
+        emit(as_json, report.as_dict(), "\n".join(map(str, report.files)))
+        if not as_json:
+            note(report.summary())
+
+
+def _print_first(index: int, text: str) -> None:
+    """The first sample as it grows; the others, made beside it, follow when they are done."""
+    if index == 0:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+
+def _print_rest(works: list[str]) -> None:
+    from artgen.media.text import SEPARATOR
+
+    sys.stdout.write("" if works[0].endswith("\n") else "\n")
+    for work in works[1:]:
+        print(SEPARATOR)
+        print(work.removesuffix("\n"))
