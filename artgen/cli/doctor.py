@@ -79,11 +79,11 @@ def examine() -> tuple[dict[str, Any], list[str]]:
 def _torch_facts(advice: list[str]) -> dict[str, Any]:
     import torch
 
-    from artgen.engine.device import cpu_has_amx
+    from artgen.engine.device import cpu_has_fast_bfloat16
 
     facts: dict[str, Any] = {
         "threads": torch.get_num_threads(),
-        "bfloat16": "fast on this CPU (AMX)" if cpu_has_amx() else "slow on this CPU",
+        "bfloat16": "fast on this CPU" if cpu_has_fast_bfloat16() else "slow on this CPU",
     }
     if torch.cuda.is_available():
         names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]

@@ -13,7 +13,7 @@ import torch
 
 from artgen.config import DeviceConfig
 from artgen.engine.launch import launched_processes
-from artgen.engine.optimizers import cpu_has_amx
+from artgen.engine.optimizers import cpu_has_fast_bfloat16
 from artgen.errors import UsageError
 
 
@@ -92,7 +92,7 @@ def keep_freed_memory() -> None:
 def fabric_precision(precision: str, accelerator: str) -> Any:
     """Fabric's name of a precision. auto: bf16 where the hardware multiplies it faster than float32."""
     if precision == "auto":
-        fast = {"cuda": lambda: torch.cuda.is_bf16_supported(including_emulation=False), "cpu": cpu_has_amx}
+        fast = {"cuda": lambda: torch.cuda.is_bf16_supported(including_emulation=False), "cpu": cpu_has_fast_bfloat16}
         precision = "bf16" if fast.get(accelerator, bool)() else "32"
     return {"32": "32-true", "bf16": "bf16-mixed"}[precision]
 
