@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from artgen.nn.linear import Linear
+
 
 class FeedForward(nn.Module):
     """The position-wise network of a Transformer block: [..., d_model] -> [..., d_model].
@@ -23,8 +25,8 @@ class FeedForward(nn.Module):
         super().__init__()
         self.gated = activation in GATED
         self.activation = ACTIVATIONS[GATED.get(activation, activation)]
-        self.up = nn.Linear(d_model, 2 * d_ff if self.gated else d_ff, bias=bias)
-        self.down = nn.Linear(d_ff, d_model, bias=bias)
+        self.up = Linear(d_model, 2 * d_ff if self.gated else d_ff, bias=bias)
+        self.down = Linear(d_ff, d_model, bias=bias)
         self.dropout = dropout
 
     def forward(self, x: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from artgen.nn.linear import Linear
 from artgen.nn.norms import layer_norm
 from artgen.nn.positions import alibi_slopes, rotate
 
@@ -81,8 +82,8 @@ class CausalSelfAttention(nn.Module):
         self.layer = layer
         self.window = window
         self.dropout = dropout
-        self.qkv = nn.Linear(d_model, (n_heads + 2 * self.n_kv_heads) * self.d_head, bias=bias)
-        self.out = nn.Linear(d_model, d_model, bias=bias)
+        self.qkv = Linear(d_model, (n_heads + 2 * self.n_kv_heads) * self.d_head, bias=bias)
+        self.out = Linear(d_model, d_model, bias=bias)
         self.slopes: Tensor | None
         self.register_buffer("slopes", alibi_slopes(n_heads) if alibi else None, persistent=False)
         self.sharpness = nn.Parameter(torch.ones(n_heads)) if qk_norm else None

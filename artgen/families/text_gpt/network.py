@@ -13,6 +13,7 @@ from artgen.families.text_gpt.config import GPTModelConfig
 from artgen.lm.model import State
 from artgen.nn.activations import FeedForward
 from artgen.nn.attention import CausalSelfAttention, KVCache
+from artgen.nn.linear import Linear, linear
 from artgen.nn.norms import build_norm
 from artgen.nn.positions import LearnedPositions, RotaryPositions, SinusoidalPositions
 
@@ -41,7 +42,7 @@ class GPT(nn.Module):
         self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.n_layers))
         self.norm = build_norm(config.norm, config.d_model, config.bias)
         # A tied head has no module, so that a checkpoint holds the table once.
-        self.head = None if config.tie_embeddings else nn.Linear(config.d_model, n_vocab, bias=False)
+        self.head = None if config.tie_embeddings else Linear(config.d_model, n_vocab, bias=False)
         self._initialise()
 
     def forward(self, tokens: Tensor, state: State | None = None, last_only: bool = False) -> tuple[Tensor, KVCache | None]:
@@ -75,7 +76,7 @@ class GPT(nn.Module):
             cache.advance(time)
 
         x = self.norm(x[:, -1:] if last_only else x)
-        logits = F.linear(x, self.embedding.weight if self.head is None else self.head.weight)
+        logits = linear(x, self.embedding.weight if self.head is None else self.head.weight)
         if self.config.logit_softcap:
             logits = self.config.logit_softcap * torch.tanh(logits / self.config.logit_softcap)
         return logits, cache

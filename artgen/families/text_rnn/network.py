@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from artgen.families.text_rnn.config import RNNModelConfig
 from artgen.lm.model import State
+from artgen.nn.linear import Linear, linear
 from artgen.nn.norms import build_norm
 from artgen.nn.recurrent import RecurrentState, build_recurrent
 
@@ -35,8 +36,8 @@ class RNN(nn.Module):
         )
         # A tied head reads the table of embeddings, so what it gets must have their width (Inan et al. 2017, Press and Wolf 2017).
         needs_projection = config.tie_embeddings and config.embed_width != config.d_model
-        self.projection = nn.Linear(config.d_model, config.embed_width, bias=False) if needs_projection else None
-        self.head = None if config.tie_embeddings else nn.Linear(config.d_model, n_vocab, bias=False)
+        self.projection = Linear(config.d_model, config.embed_width, bias=False) if needs_projection else None
+        self.head = None if config.tie_embeddings else Linear(config.d_model, n_vocab, bias=False)
         self.head_bias = nn.Parameter(torch.zeros(n_vocab))
         # Read and predict with one table: small vectors, or the first predictions would be wild.
         nn.init.normal_(self.embedding.weight, std=config.embed_width**-0.5 if config.tie_embeddings else 1.0)
@@ -66,7 +67,7 @@ class RNN(nn.Module):
         x = self.norms[-1](x[:, -1:] if last_only else x)
         if self.projection is not None:
             x = self.projection(x)
-        return F.linear(x, self.embedding.weight if self.head is None else self.head.weight, self.head_bias), after
+        return linear(x, self.embedding.weight if self.head is None else self.head.weight, self.head_bias), after
 
     def start(self, batch_size: int, capacity: int, device: torch.device, dtype: torch.dtype = torch.float32) -> RecurrentState:
         """Zeros for a batch. Any number of tokens fits, so `capacity` is not used."""
