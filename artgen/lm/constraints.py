@@ -272,7 +272,7 @@ def _check_vocabulary(form: Form, characters: set[str]) -> None:
     """Raises UsageError unless the form can be completed, from any place, with tokens that are one of these characters."""
     among = " that is allowed" if form.allowed is not None else ""
     if not form.shaped:
-        if not characters:
+        if not characters - {"\n"}:  # a line end may always appear
             raise UsageError("allowed: the vocabulary has none of these characters as a token")
         return
     if form.lines_after(0) > 0 and "\n" not in characters:
