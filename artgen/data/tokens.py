@@ -91,14 +91,14 @@ class TextCorpus:
         return _decoded(self.validation, self.tokenizer, chunk)
 
 
-def load_corpus(config: TextDataConfig, cache: Path | None = None) -> TextCorpus:
+def load_corpus(config: TextDataConfig, cache: Path | None = None, sources: list[Source] | None = None) -> TextCorpus:
     """The text that `config` names as tokens, from the cache if they are there.
 
-    cache: None is `cache_folder()`. Several processes may build the same corpus at the same time.
+    cache: None is `cache_folder()`. sources: what was found before; standard input can be found only once. Several processes may build the same corpus at the same time.
     Raises UsageError for text that cannot be read or split, ArtgenError where the cache cannot be written.
     """
     cache = cache or cache_folder()
-    sources = find_sources(config, cache)
+    sources = find_sources(config, cache) if sources is None else sources
     folder = cache / "tokens" / _key(config, sources)
     for _ in range(3):  # another process may take what it holds for damaged and replace it just now
         corpus = _open(folder)

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from artgen.data.sources import documents
-from artgen.data.text_config import TextDataConfig
+from artgen.data.sources import Source, find_sources, read_documents
+from artgen.data.text_config import STANDARD_INPUT, TextDataConfig
 from artgen.data.tokenizer import Tokenizer
 from artgen.data.tokens import TextCorpus, load_corpus
 from artgen.errors import ArtgenError, UsageError
@@ -30,6 +30,12 @@ def save_fingerprint(corpus: TextCorpus, folder: Path) -> None:
     (folder / FINGERPRINT).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
 
 
+def check_fingerprint(corpus: TextCorpus, folder: Path) -> None:
+    """Raises UsageError if the run of this data folder learned from another text, or read it in another way."""
+    if _fingerprint(folder) not in (None, corpus.fingerprint):
+        raise UsageError("data.path: the text is not the one that the run was begun with; a continued run keeps its text")
+
+
 def evaluate_text(
     family: Any, networks: Networks, run_data: Path, paths: list[str] | None, n_samples: int, seed: int, stride: int | None
 ) -> ScoreCard:
@@ -37,20 +43,24 @@ def evaluate_text(
 
     paths: the text to score; None: what the run learned from. Of the run's own text only the held-out part is scored, of any
     other all. The training text, for copying, is `paths` if that is the run's text, else what the run's config names.
-    Raises UsageError where the text cannot be read or has characters that the model does not know.
+    Raises UsageError where the text cannot be read or has characters that the model does not know, or `stride` is more than
+    the context.
     """
+    if stride is not None and stride > family.units_per_example:
+        raise UsageError(f"stride: {stride} is more than the context of {family.units_per_example} tokens")
     data: TextDataConfig = family.config.data
     asked = data.model_copy(update={"path": paths}) if paths else data
-    own = _own_corpus(asked, run_data)
+    sources = find_sources(asked)  # once: standard input cannot be read again
+    own = _own_corpus(asked, sources, run_data)
     tokenizer: Tokenizer = family.tokenizer
     if own is not None:
         tokens, what = np.asarray(own.validation), "the held-out part of the run's text"
         held_out = tokenizer.decode(tokens[: 2 * HELD_OUT_CHARACTERS].tolist())[:HELD_OUT_CHARACTERS]
     else:
-        text_tokens = list(_encoded(asked, tokenizer))
+        text_tokens = list(_encoded(asked, sources, tokenizer))
         tokens, what = np.concatenate(text_tokens), "all of the given text"
         held_out = ""
-        own = _own_corpus(data, run_data, or_none=True)
+        own = _training_corpus(data, run_data)
     if len(tokens) < 2:
         raise UsageError(f"{', '.join(asked.path)}: too short to score, expected 2 tokens or more")
     stride = stride or max(1, family.units_per_example // 2)
@@ -120,28 +130,40 @@ def _span_lines(index: int, found: Copying) -> str:
     )
 
 
-def _own_corpus(data: TextDataConfig, run_data: Path, or_none: bool = False) -> TextCorpus | None:
-    """The corpus of `data` if it is what the run learned from."""
-    path = run_data / FINGERPRINT
-    known = json.loads(path.read_text(encoding="utf-8")).get("fingerprint") if path.exists() else None
+def _own_corpus(data: TextDataConfig, sources: list[Source], run_data: Path) -> TextCorpus | None:
+    """The corpus of `sources` if it is what the run learned from."""
     try:
-        corpus = load_corpus(data)
-    except ArtgenError:
-        if or_none:
-            return None
-        if not _scorable_alone(data):
+        corpus = load_corpus(data, sources=sources)
+    except UsageError:
+        if next(read_documents(sources, data), None) is None:
             raise
+        return None  # too small to be split, it can still be scored as a whole
+    return corpus if corpus.fingerprint == _fingerprint(run_data) else None
+
+
+def _training_corpus(data: TextDataConfig, run_data: Path) -> TextCorpus | None:
+    """What the run learned from; None if it is not where the run's config says."""
+    if STANDARD_INPUT in data.path:  # what comes from there now is something else
         return None
-    return corpus if corpus.fingerprint == known else None
+    try:
+        return _own_corpus(data, find_sources(data), run_data)
+    except ArtgenError:
+        return None
 
 
-def _scorable_alone(data: TextDataConfig) -> bool:
-    """Whether a text that is too small to be split can still be read as a whole."""
-    return bool(list(documents(data)))
+def _fingerprint(run_data: Path) -> str | None:
+    """The fingerprint of what a run learned from, if it was noted."""
+    path = run_data / FINGERPRINT
+    if not path.exists():
+        return None
+    try:
+        return str(json.loads(path.read_bytes())["fingerprint"])
+    except (ValueError, KeyError, TypeError):
+        raise ArtgenError(f"{path}: damaged: it has no fingerprint") from None
 
 
-def _encoded(data: TextDataConfig, tokenizer: Tokenizer) -> Iterator[np.ndarray]:
-    for piece, ends in documents(data):
+def _encoded(data: TextDataConfig, sources: list[Source], tokenizer: Tokenizer) -> Iterator[np.ndarray]:
+    for piece, ends in read_documents(sources, data):
         yield np.asarray(tokenizer.encode(piece), dtype=np.int64)
         if ends and tokenizer.end_id is not None:
             yield np.array([tokenizer.end_id])

@@ -42,7 +42,10 @@ class LanguageModelFamily(Family[C]):
 
     @classmethod
     def prepare(cls, config: C, folder: Path) -> LanguageModelFamily[C]:
+        from artgen.lm.evaluate import check_fingerprint
+
         corpus = load_corpus(config.data)  # type: ignore[attr-defined]
+        check_fingerprint(corpus, folder)
         family = cls(config, corpus.tokenizer, corpus)
         family.check(corpus)
         return family
