@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from artgen.errors import UsageError, did_you_mean
 
@@ -85,27 +85,34 @@ class TrainConfig(Section):
     keep: PositiveInt = Field(2, description="newest checkpoints kept, beside the best one")
 
 
+ACCELERATOR = r"^(auto|cpu|mps|cuda(:\d+)?)$"
+
+
+def _number_as_text(value: Any) -> Any:
+    """YAML reads `precision: 32` as a number."""
+    return str(value) if isinstance(value, int) else value
+
+
+Precision = Annotated[
+    Literal["auto", "32", "bf16"],
+    BeforeValidator(_number_as_text, json_schema_input_type=Literal["auto", "32", 32, "bf16"]),
+]
+
+
 class DeviceConfig(Section):
     """Where it runs. Lightning Fabric reads this section."""
 
-    accelerator: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="auto, cpu, cuda, cuda:1 or mps")
+    accelerator: str = Field("auto", pattern=ACCELERATOR, description="auto, cpu, cuda, cuda:1 or mps")
     devices: int | Literal["auto"] = Field("auto", description="how many devices of a node")
     nodes: PositiveInt = Field(1, description="how many nodes")
     strategy: Literal["auto", "ddp"] = Field(
         "auto", description="how several devices share the work; auto: ddp where there are several"
     )
-    precision: Literal["auto", "32", "bf16"] = Field(
+    precision: Precision = Field(
         "auto", description="32, or bf16 mixed (weights stay float32); auto: bf16 where the device is fast at it"
     )
     compile: bool = Field(False, description="torch.compile the networks: minutes of start-up, then faster steps")
     threads: int = Field(0, ge=0, description="CPU threads a process uses; 0: all cores, shared between processes")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _precision_as_text(cls, data: Any) -> Any:
-        if isinstance(data, dict) and isinstance(data.get("precision"), int):
-            return {**data, "precision": str(data["precision"])}
-        return data
 
 
 class RunConfig(Section):

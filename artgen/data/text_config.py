@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from artgen.config import Fraction, IsPath, PositiveInt, Section
 
@@ -12,7 +12,17 @@ EMBEDDED = "python-docs"  # the manual that ships inside Python itself: pydoc_da
 STANDARD_INPUT = "-"
 DOWNLOADS = ("tinyshakespeare",)  # artgen.data.named has their addresses and checksums
 
-DataPaths = Annotated[list[str], IsPath(EMBEDDED, STANDARD_INPUT, *DOWNLOADS)]
+
+def _as_list(value: Any) -> Any:
+    """One name may stand without brackets, as in `path: poems.txt`."""
+    return [value] if isinstance(value, str) else value
+
+
+DataPaths = Annotated[
+    list[str],
+    BeforeValidator(_as_list, json_schema_input_type=str | list[str]),
+    IsPath(EMBEDDED, STANDARD_INPUT, *DOWNLOADS),
+]
 
 
 class TokenizerConfig(Section):

@@ -5,13 +5,14 @@ from __future__ import annotations
 import ctypes
 import logging
 import os
+import re
 import sys
 import warnings
 from typing import Any
 
 import torch
 
-from artgen.config import DeviceConfig
+from artgen.config import ACCELERATOR, DeviceConfig
 from artgen.engine.launch import launched_processes
 from artgen.engine.optimizers import cpu_has_fast_bfloat16
 from artgen.errors import UsageError
@@ -45,6 +46,8 @@ def make_fabric(config: DeviceConfig) -> Any:
 
 def pick_accelerator(name: str) -> tuple[str, int | None]:
     """(`cpu`, `cuda` or `mps`, device index if one was named), checked to be there."""
+    if not re.fullmatch(ACCELERATOR, name):
+        raise UsageError(f"device {name}: expected auto, cpu, cuda, cuda:1 or mps")
     kind, _, index = name.partition(":")
     if kind == "auto":
         kind = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
