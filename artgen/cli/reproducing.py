@@ -29,30 +29,36 @@ class ReproduceReport:
 def start_reproducing(file: Path, run: Path | None, out: Path | None, force: bool, device: str | None) -> ReproduceReport:
     """Samples anew what `file`'s recipes say, writes it to `out`, and compares. Raises where the run's weights are others."""
     from artgen.cli.sampling import make_recipe, sample_options
-    from artgen.engine.checkpoint import list_steps, open_checkpoint
     from artgen.engine.run import RunFolder, open_run, open_trained
-    from artgen.media.files import check_writable
-    from artgen.media.text import read_recipe, write_text
+    from artgen.media.text import check_out, read_recipe, write_text
 
     found = read_recipe(file)
     first = found.recipes[0]
     target = out or file.with_name(f"{file.stem}-again{file.suffix}")
-    check_writable(target, force)
+    if target.is_dir():
+        target = target / file.name
+    check_out(target, 1, force)
     folder = run or Path(first.run)
     if not RunFolder(folder).holds_run():
         raise UsageError(f"{folder}: the run that {file} was made with is not here; --run says where it is now")
     _, config = open_run(folder)
+
+    # Only now torch: a mistake above is told in a tenth of a second.
+    from artgen.engine.checkpoint import list_steps, open_checkpoint
+
     checkpoints = RunFolder(folder).checkpoints
     steps = [s for s in list_steps(checkpoints) if open_checkpoint(checkpoints, s).weights_sha256() == first.checkpoint]
     if not steps:
         raise ArtgenError(f"{folder}: no checkpoint here has the weights {first.checkpoint[:12]}… that {file} was made with")
     trained = open_trained(folder, str(steps[-1]), device or first.device)
     options = sample_options(config, first.options)
-    # Samples of one call share a batch, so they are made again together.
-    n = max(recipe.index for recipe in found.recipes) + 1
+    # Samples of one call share a batch, so all of them are made again together, also those that are in other files.
+    n = first.n_samples
+    if not all(0 <= recipe.index < n for recipe in found.recipes):
+        raise UsageError(f"{file}: damaged recipe: it numbers its samples beyond the {n} that it says were made")
     samples = trained.family.sample(trained.networks, options, n=n, seed=first.seed)
     works = [samples[recipe.index].work for recipe in found.recipes]
-    recipes = [make_recipe(trained, first.run, options, first.seed, recipe.index) for recipe in found.recipes]
+    recipes = [make_recipe(trained, first.run, options, first.seed, recipe.index, n) for recipe in found.recipes]
     write_text(works, target, recipes, force)
     identical = target.read_bytes() == file.read_bytes()
     note = "" if found.unchanged else ": the file was changed since it was made"

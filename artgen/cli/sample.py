@@ -42,7 +42,7 @@ def sample(
         str | None, typer.Option("--acrostic", help="Line i begins with the i-th character of this word.")
     ] = None,
     out: Annotated[
-        str | None, typer.Option("--out", "-o", help="A file, or a folder for one file each, instead of the terminal.")
+        str | None, typer.Option("--out", "-o", help="A file, or a folder for one file each, instead of the terminal (-).")
     ] = None,
     force: ForceOption = False,
     checkpoint: Annotated[str, typer.Option("--checkpoint", help="best, latest, or a step.")] = "best",
@@ -66,6 +66,7 @@ def sample(
         "allowed": allowed,
         "acrostic": acrostic,
     }
+    out = None if out == "-" else out
     to_terminal = out is None and not as_json
     report = start_sampling(
         run,

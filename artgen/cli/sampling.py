@@ -49,6 +49,8 @@ def read_prompt(prompt: str | None, prompt_file: str | None) -> str | None:
     if prompt is not None and prompt_file is not None:
         raise UsageError("--prompt and --prompt-file: expected one of them, not both")
     if prompt == "-" or prompt_file == "-":
+        if sys.stdin is None:
+            raise UsageError("standard input: is closed, expected the prompt")
         data, name = sys.stdin.buffer.read(), "standard input"
     elif prompt_file is not None:
         from artgen.media.recipe import read_bytes
@@ -79,10 +81,10 @@ def start_sampling(
 
     _, config = open_run(Path(run))  # a mistake in the call is told before torch is imported
     options = sample_options(config, given)
-    if out is not None and not out.endswith("/") and not Path(out).is_dir():
-        from artgen.media.files import check_writable
+    if out is not None:
+        from artgen.media.text import check_out
 
-        check_writable(Path(out), force)
+        check_out(out, n, force)
     trained = open_trained(Path(run), checkpoint, device)
     seed = secrets.randbelow(2**31) if seed is None else seed
     samples = trained.family.sample(trained.networks, options, n=n, seed=seed, stream=stream)
@@ -90,7 +92,7 @@ def start_sampling(
     if out is not None:
         from artgen.media.text import write_text
 
-        recipes = [make_recipe(trained, run, options, seed, index) for index in range(n)]
+        recipes = [make_recipe(trained, run, options, seed, index, n) for index in range(n)]
         files = write_text([made.work for made in samples], out, recipes, force)
     return SampleReport(run, seed, samples, files, trained.checkpoint.step, options.model_dump(mode="json"))
 
@@ -101,8 +103,8 @@ def sample_options(config: Any, given: dict[str, Any]) -> Section:
     return validate(type(section), {**section.model_dump(), **given}, where="sample")
 
 
-def make_recipe(trained: TrainedModel, run: str, options: Section, seed: int, index: int) -> Any:
-    """How sample `index` was made."""
+def make_recipe(trained: TrainedModel, run: str, options: Section, seed: int, index: int, n_samples: int) -> Any:
+    """How sample `index` of `n_samples` was made."""
     from artgen.media.recipe import Recipe
 
     network = next(iter(trained.networks.values()))
@@ -113,6 +115,7 @@ def make_recipe(trained: TrainedModel, run: str, options: Section, seed: int, in
         checkpoint=trained.checkpoint.weights_sha256(),
         seed=seed,
         index=index,
+        n_samples=n_samples,
         options=options.model_dump(mode="json"),
         device=next(network.parameters()).device.type,
         licence="made by a model trained on the run's data; the rights in that data still hold",

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from artgen.errors import UsageError
-from artgen.media.files import atomic_write_all
+from artgen.media.files import atomic_write_all, check_writable
 from artgen.media.recipe import FileRecipes, Recipe, from_json, read_bytes, to_json
 
 SEPARATOR = "----"  # a line of its own between the works in one file
@@ -28,19 +28,31 @@ def write_text(works: Sequence[str], out: Path | str, recipes: Sequence[Recipe],
     if not works:
         raise ValueError("no works to write")
     if _is_folder(out):
-        folder = _make_folder(Path(out))
-        width = max(4, len(str(len(works))))
-        texts = {folder / f"{number:0{width}}.txt": ([work], [recipe]) for number, (work, recipe) in _numbered(works, recipes)}
+        _make_folder(Path(out))
+        parts = [([work], [recipe]) for work, recipe in zip(works, recipes, strict=True)]
     else:
-        texts = {Path(out): (list(works), list(recipes))}
+        parts = [(list(works), list(recipes))]
+    texts = dict(zip(_text_files(out, len(works)), parts, strict=True))
 
     contents: dict[Path, bytes | str] = {}
-    for path, (parts, made) in texts.items():
-        data = f"\n{SEPARATOR}\n".join(part.removesuffix("\n") for part in parts).encode("utf-8", "replace") + b"\n"
+    for path, (whole, made) in texts.items():
+        data = f"\n{SEPARATOR}\n".join(work.removesuffix("\n") for work in whole).encode("utf-8", "replace") + b"\n"
         contents[path] = data
         contents[sidecar(path)] = to_json(made, file=path.name, sha256=hashlib.sha256(data).hexdigest())
     atomic_write_all(contents, force)
     return list(texts)
+
+
+def check_out(out: Path | str, n_works: int, force: bool = False) -> None:
+    """Raises what `write_text` would about the place, for work that takes long and would else find out at its end."""
+    if _is_folder(out) and not Path(out).exists():
+        check_writable(Path(out))  # a name that is free, in a folder that is there
+        return
+    if _is_folder(out) and not Path(out).is_dir():
+        raise UsageError(f"{Path(out)}: is a file, expected a folder")
+    for path in _text_files(out, n_works):
+        check_writable(path, force)
+        check_writable(sidecar(path), force)
 
 
 def read_recipe(path: Path) -> FileRecipes:
@@ -63,8 +75,12 @@ def sidecar(path: Path) -> Path:
     return path.with_name(path.name + ".recipe.json")
 
 
-def _numbered(works: Sequence[str], recipes: Sequence[Recipe]) -> enumerate[tuple[str, Recipe]]:
-    return enumerate(zip(works, recipes, strict=True), start=1)
+def _text_files(out: Path | str, n_works: int) -> list[Path]:
+    """The one file that gets all works, or in a folder one for each."""
+    if not _is_folder(out):
+        return [Path(out)]
+    width = max(4, len(str(n_works)))
+    return [Path(out) / f"{number:0{width}}.txt" for number in range(1, n_works + 1)]
 
 
 def _is_folder(out: Path | str) -> bool:
@@ -72,7 +88,7 @@ def _is_folder(out: Path | str) -> bool:
     return (isinstance(out, str) and out.endswith(ends)) or Path(out).is_dir()
 
 
-def _make_folder(folder: Path) -> Path:
+def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(exist_ok=True)
     except FileNotFoundError:
@@ -81,4 +97,3 @@ def _make_folder(folder: Path) -> Path:
         raise UsageError(f"{folder}: is a file, expected a folder") from None
     except OSError as error:
         raise UsageError(f"{folder}: cannot be made: {error.strerror}") from None
-    return folder
