@@ -20,7 +20,7 @@ from artgen.errors import UsageError, did_you_mean
 class Section(BaseModel):
     """A part of the config. Unknown keys are refused, so that a typing mistake is never ignored."""
 
-    model_config = ConfigDict(extra="forbid", validate_default=True, protected_namespaces=())
+    model_config = ConfigDict(extra="forbid", validate_default=True, protected_namespaces=(), allow_inf_nan=False)
 
 
 class IsPath:

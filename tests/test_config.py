@@ -110,6 +110,8 @@ def test_a_list_that_is_not_yaml() -> None:
         ("model: {cell: gru}", "model.cell: unknown key, "),  # a key of another family
         ("train: {steps: 0}", "train.steps: input should be greater than 0 (got 0)"),
         ("train: {steps: 2.5}", "train.steps: input should be a valid integer"),
+        ("train: {clip: .inf}", "train.clip: input should be a finite number (got inf)"),
+        ("sample: {temperature: .nan}", "sample.temperature: input should be a finite number (got nan)"),
         ("train: 5", "train: input should be a valid dictionary"),
         ("train:", "train: input should be a valid dictionary"),
         ("device: {devices: two}", "device.devices: input should be"),

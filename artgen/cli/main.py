@@ -31,8 +31,12 @@ COMMANDS = {
     "reproduce": "Make a file again, byte for byte, from its recipe.",
     "families": "List the kinds of model there are.",
     "configs": "List the recipes that come with artgen, print or copy one.",
-    "doctor": "Tell what this machine can do.",
+    "doctor": "Tell what this machine can do, and what to mend.",
 }
+
+
+class ReaderGone(Exception):
+    """What a BrokenPipeError becomes, of which Click would make an exit status of 1."""
 
 
 class LazyGroup(TyperGroup):
@@ -45,7 +49,7 @@ class LazyGroup(TyperGroup):
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f"artgen.cli.{cmd_name}")
-        single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+        single = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
         single.command(cmd_name)(getattr(module, cmd_name))
         return typer.main.get_command(single)
 
@@ -53,6 +57,12 @@ class LazyGroup(TyperGroup):
         if args and not args[0].startswith("-") and args[0] not in COMMANDS:
             ctx.fail(f"there is no command {args[0]!r}, {did_you_mean(args[0], COMMANDS)}")
         return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise ReaderGone from None
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         with formatter.section("Commands"):
@@ -83,8 +93,11 @@ def main() -> None:
     """Runs the command line and exits: 0 done, 1 the work failed, 2 the call is wrong, 130 interrupted."""
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # a caller closed it, and wants to hear nothing
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 (open as long as the process)
+        elif hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="replace")
     sys.exit(_run(arguments, debug))
 
@@ -102,7 +115,7 @@ def _run(arguments: list[str], debug: bool) -> int:
         return _say(error.format_message(), 2)
     except (KeyboardInterrupt, typer.Abort):
         return _say("interrupted", 130)
-    except BrokenPipeError:
+    except (BrokenPipeError, ReaderGone):
         # The reader (such as `head`) has seen enough. Python would complain again when it closes standard output.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -117,8 +130,10 @@ def _explain(error: Exception) -> tuple[str, int]:
     if isinstance(error, ArtgenError):
         return str(error), error.status
     first = (str(error).splitlines() or [""])[0]
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "not enough memory" in first:
-        return "out of memory: a smaller train.batch_size, model.context or model.d_model needs less, or train.accumulate", 1
+    no_memory = "not enough memory" in first or "can't allocate memory" in first  # how torch says it, on one system or another
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or no_memory:
+        smaller = "train.batch_size, model.context, model.d_model or --max-tokens"
+        return f"out of memory: a smaller {smaller} needs less, or train.accumulate", 1
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EFBIG, errno.EDQUOT):
         return f"{error.filename or 'output'}: {os.strerror(error.errno)}", 1
     return f"internal error: {type(error).__name__}: {first}; run again with --debug for the traceback", 1
