@@ -68,10 +68,14 @@ def torch_device(name: str) -> torch.device:
 
 
 def set_threads(threads: int, processes: int = 1) -> None:
-    """Gives this process its share of the cores it may run on."""
+    """Gives this process its share of the cores it may run on, or what OMP_NUM_THREADS says if that is less."""
     affinity = getattr(os, "sched_getaffinity", None)
     cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-    torch.set_num_threads(threads or max(1, cores // processes))
+    share = max(1, cores // processes)
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    if asked.isdigit() and int(asked) > 0:
+        share = min(share, int(asked))
+    torch.set_num_threads(threads or share)
 
 
 def keep_freed_memory() -> None:

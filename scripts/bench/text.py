@@ -78,7 +78,9 @@ def machine() -> str:
         info = Path("/proc/cpuinfo").read_text()
         found = re.search(r"model name\s*: (.+)", info)
         name = found.group(1) if found and "unknown" not in found.group(1).lower() else name
-        name += "".join(f" with {label}" for flag, label in (("amx_bf16", "AMX"), ("avx512_bf16", "AVX-512 BF16")) if flag in info)
+        name += "".join(
+            f" with {label}" for flag, label in (("amx_bf16", "AMX"), ("avx512_bf16", "AVX-512 BF16")) if flag in info
+        )
     return f"{name}, {len(os.sched_getaffinity(0))} cores, torch {torch.__version__}"
 
 
