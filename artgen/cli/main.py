@@ -17,6 +17,7 @@ import typer
 from typer.core import TyperGroup
 
 from artgen import __version__
+from artgen.engine.launch import share_cores_politely
 from artgen.errors import ArtgenError, did_you_mean
 
 # Newer releases of Typer carry Click inside, older ones import it; its exceptions are reached the same way in both.
@@ -99,6 +100,7 @@ def main() -> None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 (open as long as the process)
         elif hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="replace")
+    share_cores_politely()
     sys.exit(_run(arguments, debug))
 
 

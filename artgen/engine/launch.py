@@ -1,4 +1,4 @@
-"""What torchrun and SLURM say about this process, read from the environment. Imports no torch."""
+"""What the environment says to this process, and what it must say to torch before torch is imported. Imports no torch."""
 
 from __future__ import annotations
 
@@ -21,3 +21,13 @@ def launched_processes() -> tuple[int, int] | None:
 def global_rank() -> int:
     """This process's number among those of the run, known before any of them talk."""
     return int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", 0)) or 0)
+
+
+def share_cores_politely() -> None:
+    """Has OpenMP's threads wait briefly for each other, then sleep. Call it before torch is imported.
+
+    By default they spin for milliseconds on the core that a thread they wait for may need: where another program runs, a
+    training was up to thirty times slower. So short a wait costs nothing where none runs (docs/experiments.md).
+    """
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "3000")
