@@ -41,6 +41,10 @@ def sample(
     acrostic: Annotated[
         str | None, typer.Option("--acrostic", help="Line i begins with the i-th character of this word.")
     ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Change a value of the run's sample section for this call, such as line_length=null."),
+    ] = None,
     out: Annotated[
         str | None, typer.Option("--out", "-o", help="A file, or a folder for one file each, instead of the terminal (-).")
     ] = None,
@@ -50,7 +54,7 @@ def sample(
     as_json: JsonOption = False,
 ) -> None:
     """Make new work with a trained run."""
-    from artgen.cli.sampling import read_prompt, start_sampling
+    from artgen.cli.sampling import parse_changes, read_prompt, start_sampling
 
     given: dict[str, Any] = {
         "prompt": read_prompt(prompt, prompt_file),
@@ -72,7 +76,7 @@ def sample(
         run,
         n=n,
         seed=seed,
-        given={key: value for key, value in given.items() if value is not None},
+        given={**parse_changes(set_ or []), **{key: value for key, value in given.items() if value is not None}},
         out=out,
         force=force,
         checkpoint=checkpoint,

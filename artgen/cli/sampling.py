@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from artgen.config import Section, validate
+from artgen.config import Section, parse_override, validate
 from artgen.engine.run import TrainedModel, open_trained
 from artgen.errors import UsageError
 
@@ -95,6 +95,19 @@ def start_sampling(
         recipes = [make_recipe(trained, run, options, seed, index, n) for index in range(n)]
         files = write_text([made.work for made in samples], out, recipes, force)
     return SampleReport(run, seed, samples, files, trained.checkpoint.step, options.model_dump(mode="json"))
+
+
+def parse_changes(assignments: list[str]) -> dict[str, Any]:
+    """What `--set` lays over the sample section: `line_length=null`, or `sample.line_length=null` as in a training call."""
+    changes = {}
+    for assignment in assignments:
+        keys, value = parse_override(assignment)
+        if keys[0] == "sample":
+            keys = keys[1:]
+        if len(keys) != 1:
+            raise UsageError(f"--set {assignment}: expected a key of the sample section, such as --set temperature=0.9")
+        changes[keys[0]] = value
+    return changes
 
 
 def sample_options(config: Any, given: dict[str, Any]) -> Section:

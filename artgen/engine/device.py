@@ -32,9 +32,9 @@ def make_fabric(config: DeviceConfig) -> Any:
     if accelerator == "cpu":
         keep_freed_memory()
         torch.set_flush_denormal(True)
-    _quieten()
     from lightning_fabric import Fabric
 
+    _quieten()  # after the import, which sets the level itself
     return Fabric(
         accelerator="gpu" if accelerator == "cuda" else accelerator,
         devices=[index] if index is not None else devices,

@@ -102,9 +102,14 @@ class LanguageModelFamily(Family[C]):
         from artgen.lm.batches import held_out_crops
 
         assert self.corpus is not None
-        rows = max(1, 16384 // self.units_per_example)
-        limit = max(1, VALIDATION_TOKENS // self.units_per_example)
-        return held_out_crops(self.corpus.validation, self.units_per_example, rows, share, limit)
+        window = self.validation_window
+        rows, limit = max(1, 16384 // window), max(1, VALIDATION_TOKENS // window)
+        return held_out_crops(self.corpus.validation, window, rows, share, limit)
+
+    @property
+    def validation_window(self) -> int:
+        """Tokens that are read together when held-out text is scored in training."""
+        return self.units_per_example
 
     def score(self, networks: Networks, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         inputs, targets = batch

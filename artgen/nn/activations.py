@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from artgen.nn.dropout import dropout
 from artgen.nn.linear import Linear
 
 
@@ -37,7 +38,7 @@ class FeedForward(nn.Module):
         else:
             hidden = self.activation(hidden)
         y = self.down(hidden)
-        return F.dropout(y, self.dropout, self.training) if self.dropout else y
+        return dropout(y, self.dropout, self.training)
 
 
 def relu2(x: Tensor) -> Tensor:

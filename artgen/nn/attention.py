@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from artgen.nn.dropout import dropout as drop
 from artgen.nn.linear import Linear
 from artgen.nn.norms import layer_norm
 from artgen.nn.positions import alibi_slopes, rotate
@@ -26,7 +27,7 @@ def attention(
     scores = (q / math.sqrt(q.shape[-1])) @ k.mT
     if mask is not None:
         scores = scores + mask
-    return F.dropout(scores.softmax(dim=-1), dropout) @ v
+    return drop(scores.softmax(dim=-1), dropout) @ v
 
 
 def causal_mask(
@@ -119,7 +120,7 @@ class CausalSelfAttention(nn.Module):
             k, v = cache.append(self.layer, k, v)
         y = self._attend(q, k, v).transpose(1, 2).reshape(batch, time, -1)
         y = self.out(y)
-        return F.dropout(y, self.dropout, self.training) if self.dropout else y, values
+        return drop(y, self.dropout, self.training), values
 
     def _attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """[batch, heads, time, d_head]; the queries are the last of the keys' positions."""
@@ -135,8 +136,8 @@ class CausalSelfAttention(nn.Module):
         else:
             causal = True  # which the kernel knows without a mask
         dropout = self.dropout if self.training else 0.0
-        if q.requires_grad and q.dtype == torch.bfloat16 and q.device.type == "cpu":
-            # The fused kernel's gradient takes two to four times as long here as that of the formula.
+        if q.requires_grad and q.device.type == "cpu" and (q.dtype == torch.bfloat16 or dropout):
+            # Here the fused kernel's gradient takes two to four times as long as that of the formula, or it has no dropout.
             if grouped:
                 groups = self.n_heads // self.n_kv_heads
                 k, v = k.repeat_interleave(groups, dim=1), v.repeat_interleave(groups, dim=1)

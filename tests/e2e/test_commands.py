@@ -95,6 +95,16 @@ def test_a_form_to_order(call: Call) -> None:
         assert set(work) <= set("Tabcdehmnorstw .\n")
 
 
+def test_a_setting_of_the_run_can_be_changed_for_one_call(call: Call) -> None:
+    lined = ok(call("sample", "run", "--seed", 2, "--set", "sample.lines=2", "--set", "temperature=0.5", "--json"))
+    options = json.loads(lined)["options"]
+    assert options["lines"] == 2 and options["temperature"] == 0.5
+    freed = ok(call("sample", "run", "--seed", 2, "--set", "lines=null", "--max-tokens", 20, "--json"))
+    assert json.loads(freed)["options"]["lines"] is None
+    assert "did you mean 'temperature'" in one_line(call("sample", "run", "--set", "temprature=1"), 2)
+    assert "key of the sample section" in one_line(call("sample", "run", "--set", "train.steps=1"), 2)
+
+
 def test_a_file_gets_all_samples_and_is_not_overwritten(call: Call, home: Path) -> None:
     assert ok(call("sample", "run", "-n", 2, "--seed", 2, "--max-tokens", 30, "-o", "two.txt")) == "two.txt\n"
     before = (home / "two.txt").read_bytes()

@@ -6,13 +6,13 @@ import math
 from collections.abc import Iterator
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from artgen.families.text_gpt.config import GPTModelConfig
 from artgen.lm.model import State
 from artgen.nn.activations import FeedForward
 from artgen.nn.attention import CausalSelfAttention, KVCache
+from artgen.nn.dropout import dropout
 from artgen.nn.linear import Linear, linear
 from artgen.nn.norms import build_norm
 from artgen.nn.positions import LearnedPositions, RotaryPositions, SinusoidalPositions
@@ -64,8 +64,7 @@ class GPT(nn.Module):
             x = x * math.sqrt(self.config.d_model)  # section 3.4: else the positions, of size 1, would drown the tokens
         if self.positions is not None:
             x = x + self.positions(offset, time)
-        if self.config.dropout:
-            x = F.dropout(x, self.config.dropout, self.training)
+        x = dropout(x, self.config.dropout, self.training)
 
         rotation = self.rotary(offset, time) if self.rotary is not None else None
         first_values = None

@@ -15,6 +15,7 @@ from artgen.families.text_rnn.network import RNN, RecurrentState
 from artgen.lm.batches import Streams
 from artgen.lm.family import LanguageModelFamily
 
+WINDOW = 1024
 Batch = tuple[Tensor, int]  # tokens [rows, context + 1] and the share they are
 
 
@@ -26,6 +27,11 @@ class TextRNN(LanguageModelFamily[TextRNNConfig]):
 
     def check(self, corpus: TextCorpus) -> None:
         corpus.require(self.config.train.batch_size * (self.config.model.context + 1) + 1, self.config.model.context + 1)
+
+    @property
+    def validation_window(self) -> int:
+        """Many times the gradient's reach: a window begins with an empty state, which should weigh little in the score."""
+        return max(WINDOW, self.config.model.context)
 
     @cached_property
     def streams(self) -> Streams:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from artgen.families.text_rnn.config import RNNModelConfig
 from artgen.lm.model import State
+from artgen.nn.dropout import dropout
 from artgen.nn.linear import Linear, linear
 from artgen.nn.norms import build_norm
 from artgen.nn.recurrent import RecurrentState, build_recurrent
@@ -82,7 +82,7 @@ class RNN(nn.Module):
             yield self.head.weight
 
     def _drop(self, x: Tensor) -> Tensor:
-        return F.dropout(x, self.config.dropout, self.training) if self.config.dropout else x
+        return dropout(x, self.config.dropout, self.training)
 
 
 def _as_recurrent(state: State) -> RecurrentState:
