@@ -140,8 +140,10 @@ class Peer:
         model.eval()
 
         def network(tokens: torch.Tensor, state: None = None, last_only: bool = False) -> tuple[torch.Tensor, None]:
+            tokens = tokens.contiguous()
             return model(tokens, tokens)[0], None  # it gives all logits only where it is given targets
 
+        network.n_vocab = saved["model_args"]["vocab_size"]
         return network
 
 
@@ -153,7 +155,7 @@ def quality(args: argparse.Namespace, work: Path, peer: Peer | None) -> dict[str
     from artgen.metrics.likelihood import score_tokens
 
     assert peer, "quality needs --nanogpt"
-    config = CONFIGS / "gpt.yaml"
+    config = CONFIGS / "quickstart.yaml"
     runs: list[dict[str, float]] = []
     cpu = torch.device("cpu")
     for repeat in range(args.repeats):
@@ -175,7 +177,7 @@ def quality(args: argparse.Namespace, work: Path, peer: Peer | None) -> dict[str
     table([
         ("tinyshakespeare, last 10 %, every character scored", "wall time", "loss (nats), neighbouring windows", "half-overlapping windows"),
         ("nanoGPT, its CPU recipe", f"{median['nanogpt_seconds']:.1f} s", f"{median['nanogpt_loss']:.4f}", f"{median['nanogpt_loss_overlap']:.4f}"),
-        (f"artgen, configs/text/gpt.yaml, {median['steps']:.0f} steps", f"{median['artgen_seconds']:.1f} s", f"{median['artgen_loss']:.4f}", f"{median['artgen_loss_overlap']:.4f}"),
+        (f"artgen, configs/text/quickstart.yaml, {median['steps']:.0f} steps", f"{median['artgen_seconds']:.1f} s", f"{median['artgen_loss']:.4f}", f"{median['artgen_loss_overlap']:.4f}"),
     ])  # fmt: skip
     return {"median": median, "runs": runs}
 
