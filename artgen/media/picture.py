@@ -1,0 +1,181 @@
+"""Pictures as files: PNG, and GIF or PNG that move, with the recipe inside."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image, ImageSequence, UnidentifiedImageError
+from PIL.PngImagePlugin import PngInfo
+
+from artgen.errors import UsageError
+from artgen.media.files import atomic_write_all, check_writable
+from artgen.media.places import check_places, is_folder, make_folder, work_files
+from artgen.media.recipe import FORMAT, FileRecipes, Recipe, from_json, read_bytes, to_json
+from artgen.media.sheet import Pixels, Sheet, make_sheet, to_image
+
+KEY = FORMAT  # of the text chunk of a PNG file; a GIF file has it in a comment
+ANIMATED = (".gif", ".png", ".apng")
+
+
+def write_pictures(
+    works: Sequence[Pixels], out: Path | str, recipes: Sequence[Recipe], force: bool = False, sheet: Sheet | None = None
+) -> list[Path]:
+    """Writes pictures ([height, width] or [height, width, 1 | 3 | 4], uint8) as PNG; returns the files.
+
+    out: a file, which gets the picture, or a sheet if there are several; or a folder (it exists, or its name ends with a
+    slash), which gets a file for each: 0001.png, 0002.png, …. A folder that does not exist is made, its parent is not.
+    recipes: one for each work; a sheet carries all.
+
+    All files are written in full before the first gets its name. Raises as `artgen.media.files.atomic_write`.
+    """
+    if len(works) != len(recipes):
+        raise ValueError(f"{len(works)} works and {len(recipes)} recipes")
+    if not works:
+        raise ValueError("no works to write")
+    _check_name(out, (".png",))
+    if is_folder(out):
+        make_folder(Path(out))
+        parts = [(work, [recipe]) for work, recipe in zip(works, recipes, strict=True)]
+    elif len(works) == 1 and not (sheet and sheet.captions):
+        parts = [(works[0], list(recipes))]
+    else:
+        parts = [(make_sheet(works, sheet), list(recipes))]
+    files = work_files(out, len(works), ".png")
+    atomic_write_all({path: _png([work], made) for path, (work, made) in zip(files, parts, strict=True)}, force)
+    return files
+
+
+def write_animation(
+    frames: Sequence[Pixels],
+    out: Path,
+    recipes: Sequence[Recipe],
+    force: bool = False,
+    frame_ms: int = 100,
+    hold_ms: int = 1500,
+) -> Path:
+    """Writes frames of one size as GIF (256 colours a frame) or animated PNG (exact), by the name's end; returns the file.
+
+    frame_ms: how long a frame is shown; hold_ms: the last one. It begins anew for ever.
+    """
+    if not frames or not recipes:
+        raise ValueError(f"{len(frames)} frames and {len(recipes)} recipes")
+    if len({frame.shape for frame in frames}) > 1:
+        raise ValueError("frames of different shapes")
+    _check_name(out, ANIMATED)
+    check_writable(out, force)
+    encode = _gif if Path(out).suffix.lower() == ".gif" else _png
+    atomic_write_all({Path(out): encode(frames, recipes, [*[frame_ms] * (len(frames) - 1), hold_ms])}, force)
+    return Path(out)
+
+
+def check_out(out: Path | str, n_works: int, force: bool = False) -> None:
+    """Raises what `write_pictures` would about the place, for work that takes long and would else find out at its end."""
+    _check_name(out, (".png",))
+    check_places(out, n_works, ".png", force)
+
+
+def read_recipe(path: Path) -> FileRecipes:
+    """The recipes of a PNG or GIF file, one for each work in it.
+
+    Whether the file is unchanged is known by its pixels: a program that packs them better has not changed the picture.
+    Raises UsageError if there is no such file, or it is no PNG or GIF, or carries no recipe.
+    """
+    data = read_bytes(path)
+    try:
+        with _opened(data) as image:
+            digest = _pixels_digest(image)
+            text = _carried(image)
+    except UnidentifiedImageError:
+        raise UsageError(f"{path}: not a PNG or GIF file, so that it carries no recipe") from None
+    except Exception as error:  # a decoder raises whatever a broken file makes it stumble over
+        raise UsageError(f"{path}: damaged: {str(error).splitlines()[0] if str(error) else type(error).__name__}") from None
+    if text is None:
+        raise UsageError(f"{path}: carries no recipe: artgen did not make it, or a program that changed it has dropped it")
+    recipes, facts = from_json(text, path)
+    if "pixels_sha256" not in facts:
+        raise UsageError(f"{path}: damaged recipe: pixels_sha256: missing")
+    return FileRecipes(recipes, unchanged=facts["pixels_sha256"] == digest)
+
+
+# ---------------------------------------------------------------- encoding
+
+
+def _png(frames: Sequence[Pixels], recipes: Sequence[Recipe], durations: Sequence[int] = ()) -> bytes:
+    first, *rest = [to_image(frame) for frame in frames]
+
+    def encode(info: PngInfo | None) -> bytes:
+        out = io.BytesIO()
+        if rest:
+            first.save(out, "PNG", save_all=True, append_images=rest, duration=list(durations), loop=0, pnginfo=info)
+        else:
+            first.save(out, "PNG", pnginfo=info)
+        return out.getvalue()
+
+    info = PngInfo()
+    info.add_itxt(KEY, _recipe_text(encode(None), recipes))
+    return encode(info)
+
+
+def _gif(frames: Sequence[Pixels], recipes: Sequence[Recipe], durations: Sequence[int]) -> bytes:
+    first, *rest = [to_image(frame) for frame in frames]
+    disposal = 2 if first.mode == "RGBA" else 0  # clear a transparent frame before the next one is laid on it
+
+    def encode(comment: bytes) -> bytes:
+        out = io.BytesIO()
+        first.save(
+            out,
+            "GIF",
+            save_all=True,
+            append_images=rest,
+            duration=list(durations) if rest else durations[0],
+            loop=0,
+            disposal=disposal,
+            comment=comment,
+        )
+        return out.getvalue()
+
+    return encode(_recipe_text(encode(b""), recipes))
+
+
+def _recipe_text(encoded: bytes, recipes: Sequence[Recipe]) -> bytes:
+    """The recipes, and the digest of what a reader will find in the file: colours of a GIF are not those of the frames."""
+    with _opened(encoded) as image:
+        digest = _pixels_digest(image)
+    return to_json(recipes, pixels_sha256=digest).encode("utf-8", "replace")
+
+
+# ---------------------------------------------------------------- reading
+
+
+def _opened(data: bytes) -> Image.Image:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # sheets may be larger than Pillow thinks pictures are
+        return Image.open(io.BytesIO(data), formats=("PNG", "GIF"))
+
+
+def _pixels_digest(image: Image.Image) -> str:
+    """SHA-256 of all frames' sizes and RGBA values."""
+    digest = hashlib.sha256()
+    for frame in ImageSequence.Iterator(image):
+        digest.update(f"{frame.width} x {frame.height}\n".encode())
+        digest.update(frame.convert("RGBA").tobytes())
+    return digest.hexdigest()
+
+
+def _carried(image: Image.Image) -> str | bytes | None:
+    """What stands where a recipe stands, if it is one."""
+    if image.format == "PNG":
+        found: str | None = getattr(image, "text", {}).get(KEY)
+        return found
+    image.seek(0)
+    comment = image.info.get("comment", b"")
+    return comment if FORMAT.encode() in comment else None
+
+
+def _check_name(out: Path | str, suffixes: Sequence[str]) -> None:
+    if not is_folder(out) and Path(out).suffix.lower() not in suffixes:
+        raise UsageError(f"{out}: expected a name that ends in {' or '.join(suffixes)}, which can carry a recipe")
