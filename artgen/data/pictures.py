@@ -11,8 +11,9 @@ import json
 import os
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -242,8 +243,8 @@ def _decode_all(config: PictureDataConfig, files: list[PictureFile], path: Path,
     """Writes the pixels of all that can be used, in the order of the files, without copies within a class."""
     kept = []
     seen: set[tuple[bytes, str]] = set()
-    with path.open("wb") as out:
-        for file, decoded in zip(files, _in_threads(config, files), strict=True):
+    with path.open("wb") as out, closing(_in_threads(config, files)) as results:
+        for file, decoded in zip(files, results, strict=True):
             if decoded.pixels is None:
                 if config.strict:
                     raise UsageError(f"{file.name}: {decoded.problem} (data.strict refuses broken files)")
@@ -261,7 +262,7 @@ def _decode_all(config: PictureDataConfig, files: list[PictureFile], path: Path,
     return kept
 
 
-def _in_threads(config: PictureDataConfig, files: list[PictureFile]) -> Iterator[_Decoded]:
+def _in_threads(config: PictureDataConfig, files: list[PictureFile]) -> Generator[_Decoded, None, None]:
     """The files decoded, in their order. Pillow lets other threads run while it decodes and resizes."""
     with (
         size_limit(config.max_pixels),

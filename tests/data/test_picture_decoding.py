@@ -48,8 +48,9 @@ def test_formats_without_loss(tmp_path: Path, name: str) -> None:
     assert corners(read(tmp_path / name)) == [RED, GREEN, BLUE, WHITE]
 
 
-def test_a_jpeg_is_close(tmp_path: Path) -> None:
-    quarters(3000, 2000).save(tmp_path / "a.jpg", quality=95)
+@pytest.mark.parametrize("mode", ["RGB", "CMYK"])
+def test_a_jpeg_is_close(tmp_path: Path, mode: str) -> None:
+    quarters(3000, 2000).convert(mode).save(tmp_path / "a.jpg", quality=95)
     assert np.abs(np.array(corners(read(tmp_path / "a.jpg"))) - [RED, GREEN, BLUE, WHITE]).max() < 8
 
 

@@ -337,6 +337,14 @@ def test_strict_refuses_broken_files(with_broken_files: Path) -> None:
     assert load(folder_of(with_broken_files.parent / "fine", 5), strict=True).n_pictures == 5
 
 
+def test_a_refusal_gives_back_what_was_set_for_all_of_pillow(with_broken_files: Path) -> None:
+    before = Image.MAX_IMAGE_PIXELS
+    with pytest.raises(UsageError) as caught:
+        load(with_broken_files, strict=True)
+    assert caught.tb is not None, "which keeps alive whatever was not closed"
+    assert before == Image.MAX_IMAGE_PIXELS
+
+
 def test_many_broken_files_are_summed_up(art: Path) -> None:
     for i in range(20):
         (art / f"broken {i:02}.png").write_text("no")
