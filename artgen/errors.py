@@ -18,6 +18,11 @@ class UsageError(ArtgenError):
     status = 2
 
 
+def counted(number: int, noun: str, plural: str | None = None) -> str:
+    """1 thread, 2 threads."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
 def did_you_mean(name: str, valid: Iterable[str]) -> str:
     """A clause that helps after a mistyped name: the nearest valid one, or all of them if few."""
     options = sorted(valid)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,7 @@ class TrainReport:
     step: int
     steps: int
     seconds: float
-    train_loss: float
+    train_loss: float | None
     validation_loss: float | None
     best_step: int | None
     checkpoint: str
@@ -37,11 +39,15 @@ class TrainReport:
     def as_text(self) -> str:
         from artgen.engine.progress import duration
 
+        run = shlex.quote(self.run)
         if self.signal:
-            return f"stopped at step {self.step:,} of {self.steps:,} and saved; continue: artgen train {self.run} --resume"
+            return f"stopped at step {self.step:,} of {self.steps:,} and saved; continue: artgen train {run} --resume"
+        if self.train_loss is None:
+            more = f"artgen train {run} --resume --set train.steps={2 * self.step}"
+            return f"{self.run} has its {self.step:,} steps already; longer: {more}"
         held_out = "" if self.validation_loss is None else f", held-out loss {self.validation_loss:.4f}"
         best = f" (best at step {self.best_step:,})" if self.best_step not in (None, self.step) else ""
-        return f"trained {self.run} in {duration(self.seconds)}{held_out}{best}; next: artgen sample {self.run}"
+        return f"trained {self.run} in {duration(self.seconds)}{held_out}{best}; next: artgen sample {run}"
 
 
 def start_training(
@@ -74,18 +80,10 @@ def start_training(
             runs.create(path, config, family.save_data)
     fabric.barrier()
     run = runs.RunFolder(path)
-    _keep_changed_config(run, config, main)
     begun = time.monotonic()
-    fitted = fit(
-        family,
-        networks,
-        run,
-        config,
-        fabric,
-        announce=lambda text: say(f"{'time':<9}{text}"),
-        quiet=quiet,
-        validation_log=None,
-    )
+    with runs.held(run) if main else nullcontext():
+        _keep_changed_config(run, config, main)
+        fitted = fit(family, networks, run, config, fabric, announce=lambda label, text: say(f"{label:<9}{text}"), quiet=quiet)
     return TrainReport(
         run=str(path),
         step=fitted.step,
@@ -108,6 +106,8 @@ def _plan(
     if runs.RunFolder(given).holds_run():
         if not resume:
             raise UsageError(f"{given}: is a run; add --resume to continue it, or name a config to begin another")
+        if out is not None and out.resolve() != given.resolve():
+            raise UsageError(f"--out {out}: --resume continues {given} in its own place; leave --out away")
         config = load_config(runs.RunFolder(given).config, overrides, extra)
         run = runs.RunFolder(given)
         _check_same(run, config)
@@ -139,10 +139,15 @@ def _free_name(stem: str, resume: bool) -> Path:
 
 
 def _check_same(run: runs.RunFolder, config: RunConfig) -> None:
-    """A continued run keeps its family, seed, data and model; training, device and sampling settings may change."""
+    """A continued run keeps its family, seed, data and model; training, device and sampling settings may change.
+
+    The data may lie elsewhere by now: whether they are the same is for the family to find out, when it reads them.
+    """
     before = load_config(run.config)
     for section in ("family", "seed", "data", "model"):
         old, new = getattr(before, section, None), getattr(config, section, None)
+        if section == "data" and old is not None and new is not None and hasattr(new, "path"):
+            old = old.model_copy(update={"path": new.path})
         if old != new:
             key, was, now = _first_difference(section, old, new)
             raise UsageError(f"{run.path}: was begun with {key} = {was!r}, this call says {now!r}; a continued run keeps it")

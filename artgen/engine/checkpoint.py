@@ -15,7 +15,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -42,23 +42,18 @@ class Checkpoint:
     def tensors(self, name: str) -> dict[str, Tensor]:
         """The tensors of one file ("model", "ema", "optimizer", "carried"), its hash checked; {} if it was not saved."""
         file = f"{name}.safetensors"
-        facts = self.state["files"].get(file)
-        if facts is None:
+        if file not in self.state["files"]:
             return {}
-        path = self.folder / file
+        path = self._checked(file)
         try:
-            size = path.stat().st_size
-            if size != facts["bytes"]:
-                raise ArtgenError(
-                    f"{path}: damaged, it has {size:,} bytes and was saved with {facts['bytes']:,}{self._advice()}"
-                )
-            if sha256_of(path) != facts["sha256"]:
-                raise ArtgenError(f"{path}: damaged, its SHA-256 is not the one it was saved with{self._advice()}")
             return load_file(path)
-        except FileNotFoundError:
-            raise ArtgenError(f"{path}: missing{self._advice()}") from None
         except (OSError, SafetensorError) as error:
             raise ArtgenError(f"{path}: cannot be read: {_reason(error)}{self._advice()}") from None
+
+    def check(self) -> None:
+        """Raises ArtgenError that names the first file that is not as it was saved."""
+        for file in self.state["files"]:
+            self._checked(file)
 
     def weights(self) -> dict[str, Tensor]:
         """The weights that sampling uses: averaged where the run averages, else as trained."""
@@ -69,9 +64,25 @@ class Checkpoint:
         files = self.state["files"]
         return str(files.get("ema.safetensors", files.get("model.safetensors"))["sha256"])
 
+    def _checked(self, file: str) -> Path:
+        """The path of a file, its size and hash compared with those it was saved with."""
+        path, facts = self.folder / file, self.state["files"][file]
+        try:
+            size = path.stat().st_size
+            if size != facts["bytes"]:
+                raise ArtgenError(
+                    f"{path}: damaged, it has {size:,} bytes and was saved with {facts['bytes']:,}{self._advice()}"
+                )
+            if sha256_of(path) != facts["sha256"]:
+                raise ArtgenError(f"{path}: damaged, its SHA-256 is not the one it was saved with{self._advice()}")
+        except FileNotFoundError:
+            raise ArtgenError(f"{path}: missing{self._advice()}") from None
+        except OSError as error:
+            raise ArtgenError(f"{path}: cannot be read: {_reason(error)}{self._advice()}") from None
+        return path
+
     def _advice(self) -> str:
-        others = [step for step in list_steps(self.folder.parent) if step != self.step]
-        return f"; --checkpoint {others[-1]} names another one of this run" if others else ""
+        return _advice(self.folder.parent, self.step)
 
 
 def save_checkpoint(
@@ -112,12 +123,27 @@ def open_checkpoint(folder: Path, step: int) -> Checkpoint:
         steps = list_steps(folder)
         there = "saved steps: " + ", ".join(map(str, steps)) if steps else "nothing was saved yet"
         raise UsageError(f"{path}: no such checkpoint ({there})")
-    state = read_json(path / STATE)
-    if not isinstance(state, dict) or state.get("format") != FORMAT or not isinstance(state.get("files"), dict):
-        raise ArtgenError(f"{path / STATE}: not a checkpoint that this artgen can read (expected format {FORMAT})")
+    advice = _advice(folder, step)
+    try:
+        state = read_json(path / STATE)
+    except ArtgenError as error:
+        raise ArtgenError(f"{error}{advice}") from None
+    if not isinstance(state, dict) or state.get("format") != FORMAT or not _has_facts(state.get("files")):
+        raise ArtgenError(f"{path / STATE}: not a checkpoint that this artgen can read (expected format {FORMAT}){advice}")
     if state.get("step") != step:
-        raise ArtgenError(f"{path / STATE}: damaged, it says step {state.get('step')!r} in the folder of step {step}")
+        raise ArtgenError(f"{path / STATE}: damaged, it says step {state.get('step')!r} in the folder of step {step}{advice}")
     return Checkpoint(path, step, state)
+
+
+def _has_facts(files: Any) -> bool:
+    """Whether size and hash of every file are there."""
+    return isinstance(files, dict) and all(isinstance(f, dict) and {"bytes", "sha256"} <= f.keys() for f in files.values())
+
+
+def _advice(folder: Path, step: int) -> str:
+    """Which other checkpoint there is."""
+    others = [other for other in list_steps(folder) if other != step]
+    return f"; --checkpoint {others[-1]} names another one of this run" if others else ""
 
 
 def list_steps(folder: Path) -> list[int]:
@@ -128,10 +154,31 @@ def list_steps(folder: Path) -> list[int]:
     return sorted(int(name[5:]) for name in names if name[5:].isdigit())
 
 
-def newest_readable(folder: Path) -> Checkpoint | None:
-    """The newest checkpoint, None if there is none."""
-    steps = list_steps(folder)
-    return open_checkpoint(folder, steps[-1]) if steps else None
+def newest_readable(folder: Path, say: Callable[[str], None] = lambda text: None) -> Checkpoint | None:
+    """The newest checkpoint that is whole, None if there is none at all. `say` hears of every one that is not.
+
+    A run ends with the same weights from any of its checkpoints, so a damaged one costs time and nothing else. Raises
+    ArtgenError where all are damaged.
+    """
+    first = ""
+    for step in reversed(list_steps(folder)):
+        try:
+            saved = open_checkpoint(folder, step)
+            saved.check()
+            return saved
+        except ArtgenError as error:
+            what = str(error).partition("; --checkpoint")[0]
+            say(f"{what}; an older checkpoint is looked for")
+            first = first or what
+    if first:
+        raise ArtgenError(f"{first}; no other checkpoint of this run is whole; without {folder} it would begin anew")
+    return None
+
+
+def mark_best(folder: Path, step: int | None, loss: float | None) -> None:
+    """Notes which step had the lowest validation loss, if one had."""
+    if step is not None:
+        write_json(folder / "best.json", {"step": step, "validation_loss": loss})
 
 
 def best_step(folder: Path) -> int | None:
@@ -144,9 +191,13 @@ def best_step(folder: Path) -> int | None:
     return step if step in list_steps(folder) else None
 
 
-def prune(folder: Path, keep: int, best: int | None) -> None:
-    """Removes all but the newest `keep` checkpoints and the best one, and leftovers of killed saves."""
-    steps = list_steps(folder)
+def prune(folder: Path, keep: int, best: int | None, newest: int | None = None) -> None:
+    """Removes all but the newest `keep` checkpoints and the best one, and leftovers of killed saves.
+
+    newest: the step that was saved just now. One beyond it is damaged, or the run would have gone on from there: it does not
+    count, and will be written anew.
+    """
+    steps = [step for step in list_steps(folder) if newest is None or step <= newest]
     for step in steps[:-keep]:
         if step != best:
             shutil.rmtree(folder / f"step-{step:08d}", ignore_errors=True)

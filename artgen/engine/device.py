@@ -15,7 +15,7 @@ import torch
 from artgen.config import ACCELERATOR, DeviceConfig
 from artgen.engine.launch import launched_processes
 from artgen.engine.optimizers import cpu_has_fast_bfloat16
-from artgen.errors import UsageError
+from artgen.errors import UsageError, counted
 
 
 def make_fabric(config: DeviceConfig) -> Any:
@@ -33,6 +33,7 @@ def make_fabric(config: DeviceConfig) -> Any:
         keep_freed_memory()
         torch.set_flush_denormal(True)
     from lightning_fabric import Fabric
+    from lightning_fabric.plugins.environments import LightningEnvironment
 
     _quieten()  # after the import, which sets the level itself
     return Fabric(
@@ -41,6 +42,7 @@ def make_fabric(config: DeviceConfig) -> Any:
         num_nodes=nodes,
         strategy="ddp" if several else "auto",
         precision=fabric_precision(config.precision, accelerator),
+        plugins=None if launched else LightningEnvironment(),  # Fabric would take every SLURM job for several processes
     )
 
 
@@ -112,7 +114,7 @@ def describe_device(fabric: Any) -> str:
     elif device.type == "mps":
         name = "Apple GPU"
     else:
-        name = f"CPU, {torch.get_num_threads()} threads"
+        name = f"CPU, {counted(torch.get_num_threads(), 'thread')}"
     processes = f", {fabric.world_size} processes" if fabric.world_size > 1 else ""
     precision = {"32-true": "float32", "bf16-mixed": "bfloat16 mixed"}
     return f"{name}{processes}, {precision[fabric._precision.precision]}"

@@ -24,7 +24,7 @@ from artgen.engine.optimizers import build_optimizers, pack, unpack
 from artgen.engine.progress import Progress
 from artgen.engine.run import RunFolder
 from artgen.engine.schedule import learning_rate_factor
-from artgen.errors import ArtgenError, UsageError
+from artgen.errors import ArtgenError, UsageError, counted
 from artgen.families.base import Family, Phase, Share
 
 
@@ -34,7 +34,7 @@ class Fitted:
 
     step: int
     seconds: float
-    train_loss: float
+    train_loss: float | None  # None where there was nothing to do
     validation_loss: float | None
     best_step: int | None
     checkpoint: Path
@@ -51,19 +51,26 @@ def fit(
     run: RunFolder,
     config: RunConfig,
     fabric: Any,
-    announce: Callable[[str], None] = lambda text: None,
+    announce: Callable[[str, str], None] = lambda label, text: None,
     quiet: bool = False,
     validation_log: Callable[[int, float], None] | None = None,
 ) -> Fitted:
     """Trains until `train.steps`, from the newest checkpoint of `run` where there is one.
 
+    announce: called with a remark for a person and a label for it, such as how long it will take.
     networks: fresh ones on the CPU; they hold the last weights when this returns. Whatever is random at a step is a function
     of (seed, step, process), so a resumed run needs no random state and ends with the same weights as an unbroken one.
     Raises NotFinite where the loss stops being a number, ArtgenError where a checkpoint cannot be read or written.
     """
     train = config.train
     part = check_batch(config, fabric.world_size)
-    saved = ckpt.newest_readable(run.checkpoints)
+    main = fabric.is_global_zero
+
+    def damaged(text: str) -> None:
+        if main:
+            announce("damaged", text)
+
+    saved = ckpt.newest_readable(run.checkpoints, damaged)
     start = saved.step if saved else 0
 
     # Networks and optimizers, on their device, as a checkpoint left them.
@@ -83,12 +90,13 @@ def fit(
     shares = [Share(fabric.global_rank * rounds + r, fabric.world_size * rounds) for r in range(rounds)]
     if saved:
         rows = slice(fabric.global_rank * rounds * part, (fabric.global_rank + 1) * rounds * part)
-        family.carry({key: value[rows] for key, value in saved.tensors("carried").items()})
+        if saved.state.get("batch_size") == train.batch_size:  # else it is of other rows than those to come
+            family.carry({key: value[rows] for key, value in saved.tensors("carried").items()})
     best = (saved.state.get("best_loss"), saved.state.get("best_step")) if saved else (None, None)
     best_loss, best_step = best if best[1] in ckpt.list_steps(run.checkpoints) else (None, None)
     validation_loss: float | None = saved.state.get("validation_loss") if saved else None
-
-    main = fabric.is_global_zero
+    if main:
+        ckpt.mark_best(run.checkpoints, best_step, best_loss)  # a kill may have come between the save and this
     log = Logbook(run, start) if main else None
     progress = Progress(train.steps, start, family.unit, train.batch_size * family.units_per_example, quiet=quiet or not main)
     shown = ema.networks if ema else networks  # what is validated, previewed and later sampled from
@@ -105,11 +113,15 @@ def fit(
             if ema:
                 tensors["ema"] = ckpt.pack_networks(ema.networks)
             figures = {"validation_loss": validation_loss, "best_loss": best_loss, "best_step": best_step}
-            state = {**figures, "optimizer": numbers, "seconds": time.monotonic() - begun + earlier}
+            state = {
+                **figures,
+                "batch_size": train.batch_size,
+                "optimizer": numbers,
+                "seconds": time.monotonic() - begun + earlier,
+            }
             ckpt.save_checkpoint(run.checkpoints, finished, tensors, state)
-            if best_step is not None:
-                ckpt.write_json(run.checkpoints / "best.json", {"step": best_step, "validation_loss": best_loss})
-            ckpt.prune(run.checkpoints, train.keep, best_step)
+            ckpt.mark_best(run.checkpoints, best_step, best_loss)
+            ckpt.prune(run.checkpoints, train.keep, best_step, newest=finished)
         fabric.barrier()
         last_saved = finished
 
@@ -133,20 +145,24 @@ def fit(
             finished = step + 1
             last = finished == train.steps
 
-            # Stop for a signal or a loss that is no number; every process must decide alike.
+            # Stop for a signal, or for a loss or weights that are no numbers; every process must decide alike.
             due_log = finished % train.log_every == 0 or last
             due_save = finished % train.checkpoint_every == 0 or finished % train.validate_every == 0
             stop = False
             if due_log or due_save or fabric.device.type == "cpu":
-                stop, broken = _agree(fabric, signals.caught is not None, not meter.finite())
+                stop = signals.caught is not None
+                # The loss is of the weights before this step, so weights are looked at before they are saved.
+                finite = meter.finite() and (_all_finite(networks) or not (due_save or last or stop))
+                stop, broken = _agree(fabric, stop, not finite)
                 if broken:
                     raise NotFinite(_not_finite_message(run, finished))
 
             # Log, validate, preview, save.
             figures = meter.average(fabric) if due_log or stop else None
             progress.advance(figures and {"loss": figures["loss"]})
-            if finished - start == 5 and not quiet and main:
-                announce(f"expects to take about {_in_words(progress.seconds_left())} on this machine")
+            if finished - start == 5 and not last and not quiet and main:
+                with progress.aside():
+                    announce("time", f"expects to take about {_in_words(progress.seconds_left())} on this machine")
             line: dict[str, float] = {}
             if figures:
                 line = {**figures, "lr": train.optimizer.lr * factor, f"{family.unit}_per_second": progress.window_rate()}
@@ -154,6 +170,8 @@ def fit(
             if finished % train.validate_every == 0 or last:
                 validation_loss = validate(family, shown, fabric)
                 if validation_loss is not None:
+                    if not math.isfinite(validation_loss):
+                        raise NotFinite(_not_finite_message(run, finished))
                     line["validation_loss"] = validation_loss
                     new_best = best_loss is None or validation_loss < best_loss
                     if new_best:
@@ -171,13 +189,13 @@ def fit(
                 step = finished
                 break
         else:
-            step = train.steps
+            step = max(start, train.steps)
         if last_saved < step or not ckpt.list_steps(run.checkpoints):
             save(step)
     return Fitted(
         step=step,
         seconds=time.monotonic() - begun,
-        train_loss=meter.latest,
+        train_loss=meter.latest if step > start else None,
         validation_loss=validation_loss,
         best_step=best_step,
         checkpoint=run.checkpoints / f"step-{step:08d}",
@@ -191,7 +209,7 @@ def check_batch(config: RunConfig, world_size: int) -> int:
     shares = train.accumulate * world_size
     if train.batch_size % shares:
         fitting = max(shares, round(train.batch_size / shares) * shares)
-        why = f"{world_size} processes x {train.accumulate} accumulation rounds"
+        why = f"{counted(world_size, 'process', 'processes')} x {counted(train.accumulate, 'accumulation round')}"
         raise UsageError(f"train.batch_size: {train.batch_size} cannot be divided evenly among {why}; {fitting} can")
     return train.batch_size // shares
 
@@ -223,7 +241,8 @@ class _Running:
     def __init__(self, phase: Phase, trained: dict[str, nn.Module], default: OptimizerConfig, fabric: Any) -> None:
         self.phase = phase
         self.modules = [trained[name] for name in phase.trains]
-        self.plain = build_optimizers(phase.optimizer or default, self.modules)
+        exact = fabric._precision.precision == "32-true"
+        self.plain = build_optimizers(phase.optimizer or default, self.modules, full_precision=exact)
         wrapped = fabric.setup_optimizers(*self.plain)
         self.optimizers = list(wrapped) if isinstance(wrapped, (tuple, list)) else [wrapped]
 
@@ -327,7 +346,8 @@ def _restore_optimizers(phases: list[_Running], saved: ckpt.Checkpoint) -> None:
     tensors, numbers = saved.tensors("optimizer"), saved.state.get("optimizer", {})
     for running in phases:
         prefix = f"{running.phase.name}."
-        mine = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+        # Copied, because they are mapped from a file that will be removed.
+        mine = {key.removeprefix(prefix): value.clone() for key, value in tensors.items() if key.startswith(prefix)}
         plain = {key.removeprefix(prefix): value for key, value in numbers.items() if key.startswith(prefix)}
         try:
             unpack(running.plain, mine, plain)
@@ -365,6 +385,11 @@ def _preview(
     progress.note(said)
     if log:
         log.text(step, "preview", said)
+
+
+def _all_finite(networks: dict[str, nn.Module]) -> bool:
+    """Whether every weight is a number."""
+    return all(bool(torch.isfinite(parameter).all()) for net in networks.values() for parameter in net.parameters())
 
 
 def _not_finite_message(run: RunFolder, step: int) -> str:

@@ -12,11 +12,14 @@ from torch import Tensor, nn
 from artgen.config import OptimizerConfig
 
 
-def build_optimizers(config: OptimizerConfig, modules: Iterable[nn.Module]) -> list[torch.optim.Optimizer]:
+def build_optimizers(
+    config: OptimizerConfig, modules: Iterable[nn.Module], full_precision: bool = False
+) -> list[torch.optim.Optimizer]:
     """One or two optimizers over all parameters of the modules.
 
     Matrices (and convolution kernels) are decayed, vectors are not. With `muon`, hidden matrices go to Muon; what a module
     lists in `vocabulary_parameters()` (embeddings, output heads) and all vectors go to AdamW, as its author advises.
+    full_precision: Muon orthogonalises in float32 even where bfloat16 is faster.
     """
     modules = list(modules)
     parameters = list({id(p): p for m in modules for p in m.parameters() if p.requires_grad}.values())
@@ -34,7 +37,7 @@ def build_optimizers(config: OptimizerConfig, modules: Iterable[nn.Module]) -> l
         fused = all(p.device.type in ("cpu", "cuda", "mps") for p in parameters)
         optimizers.append(torch.optim.AdamW(groups, lr=config.lr, betas=config.betas, eps=config.eps, fused=fused))
     if hidden:
-        optimizers.append(Muon(hidden, lr=config.muon_lr, momentum=config.momentum, weight_decay=config.weight_decay))
+        optimizers.append(Muon(hidden, config.muon_lr, config.momentum, config.weight_decay, full_precision))
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["peak_lr"] = group["lr"]
@@ -58,8 +61,16 @@ class Muon(torch.optim.Optimizer):
     Matrices of one shape are stacked, so that a step is a few batched products instead of hundreds of small ones.
     """
 
-    def __init__(self, params: Iterable[Tensor], lr: float = 0.02, momentum: float = 0.95, weight_decay: float = 0.0) -> None:
-        super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+    def __init__(
+        self,
+        params: Iterable[Tensor],
+        lr: float = 0.02,
+        momentum: float = 0.95,
+        weight_decay: float = 0.0,
+        full_precision: bool = False,
+    ) -> None:
+        defaults = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "full_precision": full_precision}
+        super().__init__(params, defaults)
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
@@ -81,23 +92,25 @@ class Muon(torch.optim.Optimizer):
                 by_shape[p.shape].append(index)
             for shape, indices in by_shape.items():
                 stacked = torch.stack([updates[i].flatten(1) for i in indices])
-                steps = orthogonalize(stacked).to(matrices[indices[0]].dtype)
+                steps = orthogonalize(stacked, full_precision=group["full_precision"]).to(matrices[indices[0]].dtype)
                 scale = max(1.0, stacked.shape[1] / stacked.shape[2]) ** 0.5
                 targets = [matrices[i] for i in indices]
                 torch._foreach_add_(targets, [s.view(shape) for s in steps.unbind(0)], alpha=-group["lr"] * scale)
 
 
-def orthogonalize(matrices: Tensor, iterations: int = 5) -> Tensor:
+def orthogonalize(matrices: Tensor, iterations: int = 5, full_precision: bool = False) -> Tensor:
     """Matrices [n, rows, columns] with their singular values pushed to about 1 (between 0.7 and 1.2).
 
     The quintic Newton-Schulz iteration X <- aX + (bA + cA²)X with A = XXᵀ and Jordan's coefficients, which is steep at 0
-    rather than exact at 1. In bfloat16 where matrix products are fast in it: the iteration tolerates the rounding.
+    rather than exact at 1. In bfloat16 where matrix products are fast in it: the iteration tolerates the rounding, but makes
+    the last bit of a gradient, which the number of processes changes, felt in the third digit of a step. So not where a run
+    asks for float32 (`full_precision`).
     """
     a, b, c = 3.4445, -4.7750, 2.0315
     wide = matrices.shape[1] <= matrices.shape[2]
     x = matrices if wide else matrices.mT
     x = x / x.norm(dim=(1, 2), keepdim=True).clamp_min(1e-7)
-    if _fast_bfloat16(matrices.device):
+    if not full_precision and _fast_bfloat16(matrices.device):
         x = x.bfloat16()
     for _ in range(iterations):
         gram = x @ x.mT
@@ -140,10 +153,16 @@ def pack(optimizers: list[torch.optim.Optimizer]) -> tuple[dict[str, Tensor], di
 
 
 def unpack(optimizers: list[torch.optim.Optimizer], tensors: dict[str, Tensor], numbers: dict[str, Any]) -> None:
-    """Puts what `pack` gave back. Hyperparameters stay as the optimizers have them. Raises KeyError on a foreign layout."""
+    """Puts what `pack` gave back. Hyperparameters stay as the optimizers have them. Raises ValueError, KeyError or
+    IndexError where it is of another layout."""
     states: list[dict[int, dict[str, Any]]] = [defaultdict(dict) for _ in optimizers]
     for key, value in (*tensors.items(), *numbers.items()):
         optimizer_index, parameter_index, name = key.split(".", 2)
         states[int(optimizer_index)][int(parameter_index)][name] = value
     for optimizer, state in zip(optimizers, states, strict=True):
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        for index, values in state.items():
+            for name, value in values.items():
+                if isinstance(value, Tensor) and value.ndim and value.shape != parameters[index].shape:
+                    raise ValueError(f"{name} is {list(value.shape)}, its parameter {list(parameters[index].shape)}")
         optimizer.load_state_dict({"state": dict(state), "param_groups": optimizer.state_dict()["param_groups"]})

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TextIO
 
 from tqdm import tqdm
@@ -57,6 +59,15 @@ class Progress:
         else:
             print(text, file=self.stream, flush=True)
 
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Room above the bar for lines that others print."""
+        if self.bar is None:
+            yield
+        else:
+            with self.bar.external_write_mode(file=self.stream):
+                yield
+
     def rate(self) -> float:
         """Units per second so far, validation and saving included."""
         elapsed = max(1e-9, time.monotonic() - self.begun)
@@ -82,7 +93,9 @@ class Progress:
 
 
 def duration(seconds: float) -> str:
-    """45 s, 2 min 5 s, 3 h 12 min."""
+    """0.4 s, 45 s, 2 min 5 s, 3 h 12 min."""
+    if seconds < 9.5:
+        return f"{max(seconds, 0.01):.2g} s"
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

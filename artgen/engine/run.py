@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -80,11 +82,39 @@ def create(path: Path, config: RunConfig, save_data: Any) -> RunFolder:
             path.rmdir()  # empty, as check_new saw
         partial.rename(path)
     except OSError as error:
+        if RunFolder(path).holds_run():
+            check_new(path)  # which says so: another process was faster
         reason = "the disk is full" if error.errno == 28 else error.strerror or str(error)
         raise ArtgenError(f"{path}: could not be made: {reason}") from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return RunFolder(path)
+
+
+@contextmanager
+def held(run: RunFolder) -> Iterator[None]:
+    """Keeps other processes from training the same run meanwhile. Raises UsageError where one does.
+
+    The lock is on the folder itself, leaves nothing behind, and ends with the process however that ends. Where a system cannot
+    lock a folder there is none.
+    """
+    try:
+        import fcntl
+
+        handle = os.open(run.path, os.O_RDONLY)
+    except (ImportError, OSError):
+        yield
+        return
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UsageError(f"{run.path}: another process is training this run just now") from None
+        except OSError:  # some network file systems
+            pass
+        yield
+    finally:
+        os.close(handle)
 
 
 def open_run(path: Path) -> tuple[RunFolder, RunConfig]:
@@ -140,6 +170,6 @@ def choose_checkpoint(run: RunFolder, which: str) -> Checkpoint:
         return ckpt.open_checkpoint(run.checkpoints, steps[-1] if best is None else best)
     if which == "latest":
         return ckpt.open_checkpoint(run.checkpoints, steps[-1])
-    if not which.isdigit():
+    if not which.isdecimal():
         raise UsageError(f"--checkpoint {which}: expected best, latest or a step such as {steps[-1]}")
     return ckpt.open_checkpoint(run.checkpoints, int(which))

@@ -80,7 +80,10 @@ class Family(ABC, Generic[C]):
     @classmethod
     @abstractmethod
     def prepare(cls, config: C, folder: Path) -> Family[C]:
-        """Reads the data that the config names. `save_data` later writes what sampling needs into `folder`."""
+        """Reads the data that the config names. `save_data` later writes what sampling needs into `folder`.
+
+        Raises UsageError where `folder` is of a run that learned from other data: its place may change, its content may not.
+        """
 
     @classmethod
     @abstractmethod

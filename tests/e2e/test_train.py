@@ -31,7 +31,8 @@ def test_killed_at_any_moment_and_resumed_ends_with_the_same_bits(tmp_path: Path
     killed = 0
     for attempt in range(12):
         args = ["train", config, "--out", tmp_path / "part", "--resume"]
-        process = subprocess.Popen([*ARTGEN, *map(str, args)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        env = {**os.environ, "OMP_NUM_THREADS": "2"}  # as `artgen` has: another number of threads rounds otherwise
+        process = subprocess.Popen([*ARTGEN, *map(str, args)], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         folder = tmp_path / "part" / "checkpoints"
         before = set(folder.glob("step-*")) if folder.exists() else set()
         while process.poll() is None and killed < 3:
@@ -120,6 +121,63 @@ def test_a_run_can_be_moved_and_sampled_without_its_data(tmp_path: Path) -> None
     result = artgen("sample", tmp_path / "elsewhere" / "moved", "--seed", 1, "--max-tokens", 50)
     assert result.returncode == 0, result.stderr
     assert len(result.stdout) > 40
+
+
+def test_processes_that_a_config_asks_for_report_once(tmp_path: Path) -> None:
+    config = small_config(tmp_path, device={"accelerator": "cpu", "precision": "32", "devices": 2, "threads": 1})
+    both = artgen("train", config, "--out", tmp_path / "run", "--json", cwd=tmp_path)
+    assert both.returncode == 0, both.stderr
+    assert json.loads(both.stdout)["step"] == 30
+    assert "CPU, 1 thread, 2 processes, float32" in both.stderr
+
+
+def test_a_batch_script_without_srun_is_one_process(tmp_path: Path) -> None:
+    config = small_config(tmp_path)
+    slurm = {"SLURM_JOB_ID": "7", "SLURM_JOB_NAME": "x", "SLURM_NTASKS": "4", "SLURM_NNODES": "2", "SLURM_PROCID": "0"}
+    alone = artgen("train", config, "--out", tmp_path / "run", "--set", "train.steps=3", env=slurm)
+    assert alone.returncode == 0, alone.stderr
+    assert "processes" not in alone.stderr
+
+
+def test_a_finished_run_says_how_to_train_it_longer(tmp_path: Path) -> None:
+    config = small_config(tmp_path)
+    run = tmp_path / "my poems 春"
+    assert f"next: artgen sample '{run}'" in artgen("train", config, "--out", run).stdout
+    weights = final_weights(run)
+    again = artgen("train", run, "--resume")
+    assert again.returncode == 0, again.stderr
+    assert again.stdout == f"{run} has its 30 steps already; longer: artgen train '{run}' --resume --set train.steps=60\n"
+    assert json.loads(artgen("train", run, "--resume", "--json").stdout)["train_loss"] is None
+    assert final_weights(run) == weights
+    said = one_line(artgen("train", run, "--resume", "--out", tmp_path / "other"), 2)
+    assert "continues" in said
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_run_goes_on_with_its_text_in_another_place_and_with_no_other_text(tmp_path: Path) -> None:
+    config = small_config(tmp_path)
+    run = tmp_path / "run"
+    assert artgen("train", config, "--out", run, "--set", "train.steps=5").returncode == 0
+    (tmp_path / "text.txt").rename(tmp_path / "moved.txt")
+    assert "text.txt: no such file" in one_line(artgen("train", run, "--resume"), 2)
+    longer = ["train", run, "--resume", "--set", "train.steps=8"]
+    (tmp_path / "other.txt").write_text("Quite another text. " * 400)
+    said = one_line(artgen(*longer, "--data", tmp_path / "other.txt"), 2)
+    assert "not the one that the run was begun with" in said
+    moved = artgen(*longer, "--data", tmp_path / "moved.txt", "--json")
+    assert moved.returncode == 0, moved.stderr
+    assert json.loads(moved.stdout)["step"] == 8
+
+
+def test_a_damaged_newest_checkpoint_is_told_and_passed_over(tmp_path: Path) -> None:
+    config = small_config(tmp_path)
+    assert artgen("train", config, "--out", tmp_path / "run").returncode == 0
+    weights = final_weights(tmp_path / "run")
+    (tmp_path / "run/checkpoints/step-00000030/optimizer.safetensors").write_bytes(b"short")
+    again = artgen("train", tmp_path / "run", "--resume")
+    assert again.returncode == 0, again.stderr
+    assert "optimizer.safetensors: damaged, it has 5 bytes" in again.stderr
+    assert final_weights(tmp_path / "run") == weights
 
 
 def test_a_taken_folder_is_refused_in_one_line(tmp_path: Path) -> None:

@@ -151,7 +151,7 @@ def test_averaged_weights_follow_their_formula(tmp_path: Path) -> None:
 def test_a_batch_that_does_not_divide_is_refused_with_one_that_does() -> None:
     from artgen.engine.fit import check_batch
 
-    with pytest.raises(UsageError, match="10 cannot be divided evenly among 1 processes x 3 accumulation rounds; 9 can"):
+    with pytest.raises(UsageError, match="10 cannot be divided evenly among 1 process x 3 accumulation rounds; 9 can"):
         check_batch(toy_config(batch_size=10, accumulate=3), 1)
 
 
@@ -165,7 +165,85 @@ def test_learning_rates_in_the_log_follow_the_schedule(tmp_path: Path) -> None:
         assert line["lr"] == pytest.approx(0.5 * factor)
 
 
-def test_another_optimizer_than_the_checkpoint_s_is_told(tmp_path: Path) -> None:
-    train(tmp_path / "run", toy_config(optimizer={"name": "muon"}), stop_after=4)
+@pytest.mark.parametrize(("before", "after"), [("muon", "adamw"), ("adamw", "muon")])
+def test_another_optimizer_than_the_checkpoint_s_is_told(tmp_path: Path, before: str, after: str) -> None:
+    train(tmp_path / "run", toy_config(optimizer={"name": before}), stop_after=4)
     with pytest.raises(ArtgenError, match="was train.optimizer changed"):
-        train(tmp_path / "run", toy_config(optimizer={"name": "adamw"}))
+        train(tmp_path / "run", toy_config(optimizer={"name": after}))
+
+
+def damage(path: Path, step: int, file: str = "model.safetensors") -> None:
+    damaged = path / f"checkpoints/step-{step:08d}" / file
+    damaged.write_bytes(damaged.read_bytes()[:-9])
+
+
+def test_a_damaged_checkpoint_is_named_and_an_older_one_gives_the_same_weights(tmp_path: Path) -> None:
+    config = toy_config(keep=3)
+    train(tmp_path / "run", config)
+    expected = {key: value.clone() for key, value in last_weights(tmp_path / "run").items()}  # they are mapped from the file
+    newest = ckpt.list_steps(tmp_path / "run/checkpoints")
+    damage(tmp_path / "run", newest[-1], "optimizer.safetensors")
+    damage(tmp_path / "run", newest[-2], "state.json")
+    heard: list[str] = []
+    found = ckpt.newest_readable(tmp_path / "run/checkpoints", heard.append)
+    assert found and found.step == newest[-3]
+    assert [f"step-{step:08d}" in text for step, text in zip(reversed(newest), heard, strict=False)] == [True, True]
+    resumed, _ = train(tmp_path / "run", config)
+    assert resumed.step == 12
+    assert same(expected, last_weights(tmp_path / "run"))
+
+
+def test_a_damaged_checkpoint_never_pushes_out_a_whole_one(tmp_path: Path) -> None:
+    train(tmp_path / "run", toy_config(keep=2, validate_every=100))
+    damage(tmp_path / "run", 12)
+    train(tmp_path / "run", toy_config(keep=1, validate_every=100, checkpoint_every=1), stop_after=8)
+    saved = ckpt.newest_readable(tmp_path / "run/checkpoints")
+    assert saved and saved.step == 9
+
+
+def test_where_every_checkpoint_is_damaged_nothing_is_begun_anew(tmp_path: Path) -> None:
+    train(tmp_path / "run", toy_config())
+    for step in ckpt.list_steps(tmp_path / "run/checkpoints"):
+        damage(tmp_path / "run", step)
+    with pytest.raises(ArtgenError, match=r"step-00000012.*damaged.*no other checkpoint of this run is whole"):
+        train(tmp_path / "run", toy_config())
+
+
+def test_weights_that_are_no_numbers_are_never_saved(tmp_path: Path) -> None:
+    """The loss of the last step is that of the weights before it, and finite."""
+    config = toy_config(steps=8, optimizer={"name": "adamw", "lr": 1e38, "weight_decay": 1e30}, schedule={"warmup": 0}, clip=0)
+    config = config.model_copy(update={"train": config.train.model_copy(update={"steps": 1})})
+    with pytest.raises(NotFinite, match="step 1; nothing was saved before"):
+        train(tmp_path / "run", config)
+    assert ckpt.list_steps(tmp_path / "run/checkpoints") == []
+
+
+def test_a_kill_between_a_save_and_its_mark_is_mended(tmp_path: Path) -> None:
+    train(tmp_path / "run", toy_config())
+    mark = tmp_path / "run/checkpoints/best.json"
+    marked = mark.read_text()
+    mark.unlink()
+    train(tmp_path / "run", toy_config())
+    assert mark.read_text() == marked
+
+
+def test_a_run_that_has_its_steps_is_left_as_it_is(tmp_path: Path) -> None:
+    train(tmp_path / "run", toy_config())
+    for steps in (12, 6):
+        again, family = train(tmp_path / "run", toy_config(steps=steps))
+        assert (again.step, again.train_loss, family.seen) == (12, None, [])
+        assert again.checkpoint.is_dir()
+
+
+def test_what_was_carried_in_a_batch_of_another_size_is_dropped(tmp_path: Path) -> None:
+    train(tmp_path / "run", toy_config(), stop_after=4)
+    resumed, _ = train(tmp_path / "run", toy_config(batch_size=4))
+    assert resumed.step == 12
+
+
+def test_a_run_is_trained_by_one_process_at_a_time(tmp_path: Path) -> None:
+    run = runs.create(tmp_path / "run", toy_config(), Toy(toy_config()).save_data)
+    with runs.held(run), pytest.raises(UsageError, match="another process is training this run"), runs.held(run):
+        pass
+    with runs.held(run):
+        assert sorted(p.name for p in run.path.iterdir()) == ["config.yaml", "data"]
