@@ -11,7 +11,7 @@ class TextSampleConfig(Section):
     """How text is made. The command line's options are laid over this section."""
 
     prompt: str = Field("", description="text that the sample continues; empty: it begins like a document")
-    max_tokens: PositiveInt = Field(500, description="most tokens made, the prompt not counted")
+    max_tokens: PositiveInt = Field(500, le=1_000_000_000, description="most tokens made, the prompt not counted")
     temperature: float = Field(
         0.8, ge=0, description="0 takes the likeliest token, 1 samples the model as it is, above is wilder"
     )

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from artgen.config import RunConfig
 from artgen.data.tokenizer import Tokenizer, load_tokenizer
 from artgen.data.tokens import TextCorpus, load_corpus
+from artgen.errors import UsageError
 from artgen.families.base import Family, Loss, Networks, Phase, Sample, Share
 from artgen.lm.config import TextSampleConfig
 from artgen.lm.model import LanguageModel
@@ -118,8 +119,13 @@ class LanguageModelFamily(Family[C]):
         return total, (targets != -100).sum()
 
     def preview(self, networks: Networks, step: int, folder: Path) -> str:
-        options = self.config.sample.model_copy(update={"max_tokens": PREVIEW_TOKENS})  # type: ignore[attr-defined]
-        text = self.sample(networks, options, n=1, seed=self.config.seed)[0].work
+        options = self.config.sample  # type: ignore[attr-defined]
+        if not (options.lines or options.line_length or options.acrostic):  # a form says itself how long the text is
+            options = options.model_copy(update={"max_tokens": min(options.max_tokens, PREVIEW_TOKENS)})
+        try:
+            text = self.sample(networks, options, n=1, seed=self.config.seed)[0].work
+        except UsageError as error:  # a prompt or form that the vocabulary does not allow is no reason to end a training
+            return f"no preview at step {step:,}: {error}"
         (folder / f"step-{step:08d}.txt").write_text(text + "\n", encoding="utf-8")
         shown = "\n".join("  | " + line for line in text.strip().splitlines())
         return f"preview at step {step:,}:\n{shown}"

@@ -47,7 +47,9 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
     monkeypatch.setenv("ARTGEN_CACHE", str(tmp_path_factory.getbasetemp() / "evaluate-cache"))
 
 
-def trained(folder: Path, family: str = "text.gpt", text: str = TEXT * 4, **data: Any) -> Trained:
+def trained(
+    folder: Path, family: str = "text.gpt", text: str = TEXT * 4, sample: dict[str, Any] | None = None, **data: Any
+) -> Trained:
     (folder / "text.txt").write_text(text, encoding="utf-8")
     (folder / "data").mkdir()
     raw = {
@@ -55,7 +57,7 @@ def trained(folder: Path, family: str = "text.gpt", text: str = TEXT * 4, **data
         "data": {"path": [str(folder / "text.txt")], **data},
         "model": {"n_layers": 1, "d_model": 16, "context": CONTEXT, **({"n_heads": 2} if family == "text.gpt" else {})},
         "train": {"batch_size": 4},
-        "sample": {"max_tokens": 60},
+        "sample": {"max_tokens": 60, **(sample or {})},
     }
     made = family_class(family).prepare(validate(config_class(family), raw, where="test"), folder / "data")
     assert isinstance(made, LanguageModelFamily)
@@ -198,7 +200,8 @@ def test_samples_are_judged_beside_held_out_text(tmp_path: Path) -> None:
     for span in card["worst_spans"]:
         assert span["text"] in works[span["sample"]]
         assert training[span["offset"] :].startswith(span["text"])
-        assert span["length"] == longest[span["sample"]]
+        assert span["length"] == len(span["text"]) <= longest[span["sample"]]
+        assert span["letters"] == sum(map(str.isalnum, span["text"]))
 
 
 def pieces(text: str, size: int) -> Iterator[str]:
