@@ -13,7 +13,7 @@ from artgen.data.sources import Source, find_sources, read_documents
 from artgen.data.text_config import STANDARD_INPUT, TextDataConfig
 from artgen.data.tokenizer import Tokenizer
 from artgen.data.tokens import TextCorpus, load_corpus
-from artgen.errors import ArtgenError, UsageError
+from artgen.errors import ArtgenError, UsageError, counted
 from artgen.families.base import Networks
 from artgen.metrics.copying import Copying, copy_report
 from artgen.metrics.diversity import Unit, distinct
@@ -107,25 +107,27 @@ def _add_copying(card: ScoreCard, samples: list[str], own: TextCorpus | None, he
         card.add(f"copying_{key}", label, figures.get(f"samples_{key}"), unit, compare)
     worst = report.worst(3)
     card.details["worst_spans"] = [_span_facts(index, found) for index, found in worst]
-    card.pages.append("\n".join(["the longest spans that stand in the training text:", *(_span_lines(i, f) for i, f in worst)]))
+    title = "the spans with the most letters and digits that stand in the training text:"
+    card.pages.append("\n".join([title, *(_span_lines(i, f) for i, f in worst)]))
 
 
 def _span_facts(index: int, found: Copying) -> dict[str, Any]:
-    span = found.longest
+    span = found.wordiest
     return {
         "sample": index,
         "length": span.length if span else 0,
+        "letters": span.letters if span else 0,
         "text": span.text if span else "",
         "offset": span.offset if span else None,
     }
 
 
 def _span_lines(index: int, found: Copying) -> str:
-    if found.longest is None:
+    if found.wordiest is None:
         return f"  sample {index}: nothing"
-    span = found.longest
+    span = found.wordiest
     return (
-        f"  sample {index}, {span.length} characters: {span.text!r}\n"
+        f"  sample {index}, {counted(span.length, 'character')}: {span.text!r}\n"
         f"    source, character {span.offset:,}: …{span.before!r} [{span.text!r}] {span.after!r}…"
     )
 

@@ -34,6 +34,11 @@ class Span:
     def length(self) -> int:
         return len(self.text)
 
+    @property
+    def letters(self) -> int:
+        """Its letters and digits, in any script: what makes a copied span worth a look, as a row of asterisks is not."""
+        return _letters(self.text)
+
 
 @dataclass(frozen=True)
 class Copying:
@@ -41,6 +46,7 @@ class Copying:
 
     n_characters: int
     longest: Span | None  # the longest such piece; None if no character of it stands there
+    wordiest: Span | None  # of those with GRAM characters or more the one with the most letters and digits; else the longest
     shared: float | None  # share of its character 8-grams that stand there, 0 to 1; None if it is shorter than 8
 
     @property
@@ -57,9 +63,14 @@ class CopyReport:
     training_characters: int
 
     def worst(self, n: int = 5) -> list[tuple[int, Copying]]:
-        """(sample number, what it has in common) of the n samples with the longest spans, longest first."""
-        order = sorted(range(len(self.samples)), key=lambda i: -self.samples[i].longest_length)
-        return [(i, self.samples[i]) for i in order[:n]]
+        """(sample number, what it has in common) of the n samples whose spans have the most letters and digits, the most
+        first. So a rule of asterisks or a margin of spaces, however long, does not stand before copied words."""
+
+        def order(i: int) -> tuple[int, int]:
+            found = self.samples[i]
+            return -(found.wordiest.letters if found.wordiest else 0), -found.longest_length
+
+        return [(i, self.samples[i]) for i in sorted(range(len(self.samples)), key=order)[:n]]
 
     def figures(self) -> dict[str, float | int | None]:
         """For samples and held-out text: the longest span of all (`samples_longest`, `held_out_longest`) and the mean of the
@@ -113,11 +124,16 @@ def _blocks(pieces: Iterable[str], size: int) -> Iterator[str]:
         yield "".join(held)
 
 
+def _letters(text: str) -> int:
+    return sum(map(str.isalnum, text))
+
+
 @dataclass
 class _Hit:
-    """The longest span of a text so far."""
+    """The longest, or wordiest, span of a text so far."""
 
     length: int
+    letters: int
     end: int  # in the training text
     state: int  # of the automaton
     before: str
@@ -131,7 +147,8 @@ class _Search:
         self.texts = texts
         self.position = 0  # training characters read
         self._automaton = _Automaton(texts)
-        self._hits: list[_Hit | None] = [None] * len(texts)
+        self._hits: list[_Hit | None] = [None] * len(texts)  # the longest
+        self._wordiest: list[_Hit | None] = [None] * len(texts)
         n_states = len(self._automaton.length)
         self._matched = [0] * n_states  # the longest match that ended in a state; 0: none did
         self._end = [0] * n_states  # where in the training text
@@ -144,8 +161,8 @@ class _Search:
 
     def read(self, block: str) -> None:
         """Takes the next characters of the training text."""
-        for hit in self._hits:
-            if hit and len(hit.after) < EXCERPT:
+        for hit in {id(hit): hit for hit in (*self._hits, *self._wordiest) if hit}.values():
+            if len(hit.after) < EXCERPT:
                 hit.after += block[: EXCERPT - len(hit.after)]
         buffer = self._tail + block
         origin = self.position - len(self._tail)  # where the buffer stands in the training text
@@ -208,12 +225,20 @@ class _Search:
         end = self._end[state]
         while state:
             length = self._matched[state]
+            begin = end - length - origin
+            found: _Hit | None = None
             for text in self._automaton.owners(state):
-                hit = self._hits[text]
-                if hit is None or length > hit.length:
-                    begin = end - length - origin
-                    after = buffer[end - origin : end - origin + EXCERPT]
-                    self._hits[text] = _Hit(length, end, state, buffer[max(0, begin - EXCERPT) : begin], after)
+                longest, wordiest = self._hits[text], self._wordiest[text]
+                wordier = length >= GRAM and (wordiest is None or length > wordiest.letters)
+                if longest and length <= longest.length and not wordier:
+                    continue
+                if found is None:
+                    before, after = buffer[max(0, begin - EXCERPT) : begin], buffer[end - origin : end - origin + EXCERPT]
+                    found = _Hit(length, _letters(buffer[begin : end - origin]), end, state, before, after)
+                if longest is None or length > longest.length:
+                    self._hits[text] = found
+                if wordier and (wordiest is None or (found.letters, length) > (wordiest.letters, wordiest.length)):
+                    self._wordiest[text] = found
             state = self._automaton.link[state]
             if self._matched[state] == self._automaton.length[state]:
                 return
@@ -222,10 +247,14 @@ class _Search:
 
     def results(self) -> list[Copying]:
         """What was found, for each text."""
-        return [Copying(len(text), self._span(i), self._shared(text)) for i, text in enumerate(self.texts)]
+        return [
+            Copying(
+                len(text), self._span(i, self._hits[i]), self._span(i, self._wordiest[i] or self._hits[i]), self._shared(text)
+            )
+            for i, text in enumerate(self.texts)
+        ]
 
-    def _span(self, i: int) -> Span | None:
-        hit = self._hits[i]
+    def _span(self, i: int, hit: _Hit | None) -> Span | None:
         if hit is None:
             return None
         span = self._automaton.string(hit.state, hit.length)

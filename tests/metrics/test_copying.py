@@ -88,6 +88,29 @@ def test_worst_are_the_longest_first() -> None:
     assert copy_report([], ["abc"]).figures()["samples_longest"] is None
 
 
+@pytest.mark.parametrize("block_size", [1, 7, 1000])
+def test_copied_words_stand_before_longer_rules_and_margins(block_size: int) -> None:
+    source = f"Title\n{'*' * 30}\n\n{' ' * 20}the quick brown fox\n{'-' * 25}春眠不觉晓处处闻啼鸟。\n"
+    samples = ["*" * 30 + "\n", "a quick brown fix, and " + "-" * 25, " " * 20, "说，春眠不觉晓处处闻啼鸟" + "*" * 20]
+    report = copy_report(samples, [source], block_size=block_size)
+    assert [found.longest_length for found in report.samples] == [31, 25, 20, 20], (
+        "the longest span is the longest, of whatever"
+    )
+    assert report.figures()["samples_longest"] == 31
+    spans = {number: found.wordiest for number, found in report.worst(4)}
+    assert [span.text if span else None for span in spans.values()] == [
+        " quick brown f",
+        "春眠不觉晓处处闻啼鸟",
+        "*" * 30 + "\n",
+        " " * 20,
+    ]
+    assert [span.letters if span else None for span in spans.values()] == [11, 10, 0, 0]
+    words = spans[1]
+    assert words is not None
+    assert source[words.offset :].startswith(words.text)
+    assert words.after.startswith("ox\n---")
+
+
 def test_a_span_planted_in_shakespeare_is_found_with_its_place() -> None:
     path = Path(__file__).parents[3] / "shared/data/tinyshakespeare/input.txt"
     if not path.exists():
