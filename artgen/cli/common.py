@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from typing import Annotated, Any
 
@@ -18,7 +19,16 @@ def emit(as_json: bool, facts: Any, text: str) -> None:
     from artgen.engine.launch import global_rank
 
     if global_rank() == 0:
-        print(json.dumps(facts, ensure_ascii=False, indent=1, default=str) if as_json else text, flush=True)
+        print(json.dumps(_without_nan(facts), ensure_ascii=False, indent=1, default=str) if as_json else text, flush=True)
+
+
+def _without_nan(value: Any) -> Any:
+    """JSON has no word for what is not a finite number but null."""
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def note(text: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import importlib
 import os
+import re
 import sys
 import traceback
 from typing import Any
@@ -40,6 +41,10 @@ class ReaderGone(Exception):
     """What a BrokenPipeError becomes, of which Click would make an exit status of 1."""
 
 
+class Interrupted(Exception):
+    """What a KeyboardInterrupt becomes, of which Typer would make an exit status without a word."""
+
+
 class LazyGroup(TyperGroup):
     """Knows the subcommands by name, and imports one when it is needed. Lists them in the order of a first use."""
 
@@ -64,6 +69,8 @@ class LazyGroup(TyperGroup):
             return super().invoke(ctx)
         except BrokenPipeError:
             raise ReaderGone from None
+        except KeyboardInterrupt:
+            raise Interrupted from None
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         with formatter.section("Commands"):
@@ -115,7 +122,7 @@ def _run(arguments: list[str], debug: bool) -> int:
         return _say(_usage_line(error), 2)
     except ClickException as error:
         return _say(error.format_message(), 2)
-    except (KeyboardInterrupt, typer.Abort):
+    except (Interrupted, KeyboardInterrupt, typer.Abort):
         return _say("interrupted", 130)
     except (BrokenPipeError, ReaderGone):
         # The reader (such as `head`) has seen enough. Python would complain again when it closes standard output.
@@ -148,7 +155,15 @@ def _usage_line(error: Any) -> str:
     if type(error).__name__ == "NoSuchOption" and error.ctx:
         options = ["--help", *(name for parameter in error.ctx.command.params for name in parameter.opts)]
         message = f"there is no option {error.option_name}, {did_you_mean(error.option_name, options)}"
-    return f"{message} ({where} --help tells more)"
+    return f"{message}{_quote_the_glob(message)} ({where} --help tells more)"
+
+
+def _quote_the_glob(message: str) -> str:
+    """Advice where the arguments too many are files, as when the shell has put them for a glob."""
+    extra = re.fullmatch(r"got unexpected extra argument(?:s|\(s\))? \((.*)\)", message)
+    names = [extra[1], *extra[1].split()] if extra else []
+    files = any(os.path.isfile(name) for name in names)
+    return ": were they a glob? Quote it, as in --data '*.txt', or give --data before each" if files else ""
 
 
 def _say(line: str, status: int) -> int:

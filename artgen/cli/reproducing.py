@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from artgen.errors import ArtgenError, UsageError
+from artgen.media.recipe import Recipe
 
 
 @dataclass
@@ -44,13 +45,10 @@ def start_reproducing(file: Path, run: Path | None, out: Path | None, force: boo
     _, config = open_run(folder)
 
     # Only now torch: a mistake above is told in a tenth of a second.
-    from artgen.engine.checkpoint import list_steps, open_checkpoint
-
-    checkpoints = RunFolder(folder).checkpoints
-    steps = [s for s in list_steps(checkpoints) if open_checkpoint(checkpoints, s).weights_sha256() == first.checkpoint]
-    if not steps:
+    step = _step_with(RunFolder(folder).checkpoints, first.checkpoint)
+    if step is None:
         raise ArtgenError(f"{folder}: no checkpoint here has the weights {first.checkpoint[:12]}… that {file} was made with")
-    trained = open_trained(folder, str(steps[-1]), device or first.device)
+    trained = open_trained(folder, str(step), device or first.device)
     options = sample_options(config, first.options)
     # Samples of one call share a batch, so all of them are made again together, also those that are in other files.
     n = first.n_samples
@@ -61,7 +59,30 @@ def start_reproducing(file: Path, run: Path | None, out: Path | None, force: boo
     recipes = [make_recipe(trained, first.run, options, first.seed, recipe.index, n) for recipe in found.recipes]
     write_text(works, target, recipes, force)
     identical = target.read_bytes() == file.read_bytes()
-    note = "" if found.unchanged else ": the file was changed since it was made"
-    if not identical and found.unchanged and recipes[0].device != first.device:
-        note = f": it was made on {first.device}, this is {recipes[0].device}"
+    note = "" if identical else _why(first, recipes[0], found.unchanged)
     return ReproduceReport(str(file), str(target), identical, note)
+
+
+def _step_with(checkpoints: Path, weights: str) -> int | None:
+    """The newest step that has these weights. One that cannot be read has not."""
+    from artgen.engine.checkpoint import list_steps, open_checkpoint
+
+    for step in reversed(list_steps(checkpoints)):
+        try:
+            if open_checkpoint(checkpoints, step).weights_sha256() == weights:
+                return step
+        except ArtgenError:
+            continue
+    return None
+
+
+def _why(made: Recipe, again: Recipe, unchanged: bool) -> str:
+    """What may be the reason that another file came out."""
+    if not unchanged:
+        return ": the file was changed since it was made"
+    then = {"artgen": made.version, "torch": made.torch, "device": made.device, "threads": made.threads}
+    now = {"artgen": again.version, "torch": again.torch, "device": again.device, "threads": again.threads}
+    others = [f"{what} {then[what]}, now {now[what]}" for what in then if then[what] and then[what] != now[what]]
+    if others:
+        return f": it was made with {'; '.join(others)}, which may round a number otherwise"
+    return ": another processor, or another build of torch, may round a number otherwise"

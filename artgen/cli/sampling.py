@@ -118,6 +118,8 @@ def sample_options(config: Any, given: dict[str, Any]) -> Section:
 
 def make_recipe(trained: TrainedModel, run: str, options: Section, seed: int, index: int, n_samples: int) -> Any:
     """How sample `index` of `n_samples` was made."""
+    import torch
+
     from artgen.media.recipe import Recipe
 
     network = next(iter(trained.networks.values()))
@@ -131,5 +133,7 @@ def make_recipe(trained: TrainedModel, run: str, options: Section, seed: int, in
         n_samples=n_samples,
         options=options.model_dump(mode="json"),
         device=next(network.parameters()).device.type,
+        torch=str(torch.__version__),
+        threads=torch.get_num_threads(),
         licence="made by a model trained on the run's data; the rights in that data still hold",
     )

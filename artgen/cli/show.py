@@ -40,7 +40,8 @@ def show(
                 if len(found.recipes) > 1
                 else f"{recipe.seed}, sample {recipe.index}",
             ),
-            ("device", recipe.device),
+            ("device", recipe.device + (f", torch {recipe.torch}" if recipe.torch else "")),
+            *([("threads", recipe.threads)] if recipe.threads else []),
             *((f"  {key}", repr(value)) for key, value in recipe.options.items() if value not in (None, [], "")),
             ("note", recipe.licence),
         ]

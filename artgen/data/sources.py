@@ -188,6 +188,8 @@ def _meant(path: Path) -> str:
 def _standard_input() -> BinaryIO:
     if sys.stdin is None:
         raise UsageError("standard input: is closed, expected text")
+    if sys.stdin.isatty():  # as where a run that learned from a pipe is continued without one
+        print("the text is read from this terminal; Ctrl-D ends it", file=sys.stderr, flush=True)
     return sys.stdin.buffer
 
 

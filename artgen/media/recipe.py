@@ -36,6 +36,8 @@ class Recipe:
     n_samples: int = 1  # how many were made together: a batch of another size may differ in the last bits of a number
     options: dict[str, Any] = field(default_factory=dict)  # how it was sampled, JSON values
     device: str = "cpu"  # kind of device, on which alone the same bytes are promised: cpu, cuda, mps
+    torch: str = ""  # its version, and …
+    threads: int = 0  # … how many it took: another number of either may round otherwise; 0: not known
     licence: str = ""  # a note on the rights in the work or in what the model learned from
     created_by: str = ""  # who made it, if they said so
     version: str = artgen.__version__  # of artgen

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import pytest
 
 from artgen import __version__
+from artgen.cli.common import emit
 from artgen.cli.main import COMMANDS, main
 from artgen.config import load_config
 from artgen.recipes import recipes
@@ -148,6 +149,37 @@ def test_a_wrong_call_gets_one_line(call: Call, arguments: list[str], message: s
     assert call.refused(*arguments).startswith(message)
 
 
+def test_files_too_many_are_taken_for_a_glob_without_quotes(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.txt", "b b.txt", "c.txt"):
+        Path(name).write_text("x")
+    for more in (["b b.txt"], ["c.txt", "b b.txt"]):
+        said = call.refused("train", "text/gpt", "--data", "a.txt", *more)
+        assert "were they a glob? Quote it, as in --data '*.txt'" in said
+    assert "glob" not in call.refused("train", "text/gpt", "extra")
+
+
+def test_a_recipe_without_a_text_of_its_own_says_what_to_give(call: Call, tmp_path: Path) -> None:
+    said = call.refused("train", "text/poems", "--out", tmp_path / "run")
+    assert said.endswith("data: no text is named, give --data: JSON or JSONL with the text in the field 'paragraphs'")
+
+
+def test_json_is_json_where_a_figure_is_no_number(capsys: pytest.CaptureFixture[str]) -> None:
+    emit(True, {"loss": float("nan"), "list": [1.5, float("inf")], "text": "NaN"}, "")
+    assert json.loads(capsys.readouterr().out, parse_constant=pytest.fail) == {"loss": None, "list": [1.5, None], "text": "NaN"}
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"), [("artgen re", {"reproduce"}), ("artgen sample run --pro", {"--prompt", "--prompt-file"})]
+)
+def test_a_shell_completes_commands_and_options(words: str, expected: set[str]) -> None:
+    env = {**os.environ, "_ARTGEN_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(len(words.split()) - 1)}
+    done = subprocess.run([sys.executable, "-m", "artgen"], env=env, capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) == expected
+
+
 def test_debug_shows_the_traceback_wherever_it_stands(call: Call) -> None:
     for arguments in (["--debug", "show", "nowhere"], ["show", "nowhere", "--debug"]):
         said = call(*arguments)
@@ -159,7 +191,7 @@ def test_debug_shows_the_traceback_wherever_it_stands(call: Call) -> None:
 @pytest.mark.parametrize(
     ("error", "status", "message"),
     [
-        (KeyboardInterrupt(), 130, None),
+        (KeyboardInterrupt(), 130, "interrupted"),
         (MemoryError(), 1, "out of memory: a smaller train.batch_size"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), 1, "out of memory: "),
         (OSError(28, "No space left on device", "runs/x"), 1, f"runs/x: {os.strerror(28)}"),
