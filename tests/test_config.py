@@ -117,7 +117,11 @@ def test_a_list_that_is_not_yaml() -> None:
         ("device: {devices: two}", "device.devices: input should be"),
         ("device: {accelerator: gpu}", "device.accelerator: "),
         ("device: {precision: 16}", "device.precision: input should be 'auto', '32' or 'bf16' (got '16')"),
-        ("data: {path: []}", "data.path: "),
+        ("data: {path: []}", "data: no text is named, give --data: a file, a folder or a glob"),
+        (
+            "data: {path: [], field: lines}",
+            "data: no text is named, give --data: JSON or JSONL with the text in the field 'lines'",
+        ),
         ("data: {path: 5}", "data.path: input should be a valid list (got 5)"),
         ("data: {path: [5]}", "data.path: input should be a valid string (got 5)"),
         ("data: {tokenizer: char}", "data.tokenizer: "),
@@ -258,7 +262,7 @@ def test_every_recipe_loads_and_fits_the_schema(name: str, tmp_path: Path, monke
     monkeypatch.chdir(tmp_path)  # where there are no files of these names
     path = recipes()[name]
     schema = json_schema()
-    assert isinstance(load_config(path), RunConfig)
+    assert isinstance(load_config(path, ["data.path=mine.txt"]), RunConfig)
     assert problems(yaml.safe_load(path.read_text(encoding="utf-8")), schema, schema) == []
     assert describe(path), "artgen configs lists its first line, which must be a comment"
     assert find_recipe(name) == find_recipe(f"configs/{name}.yaml") == path

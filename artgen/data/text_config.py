@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from artgen.config import Fraction, IsPath, PositiveInt, Section
 
@@ -52,9 +52,7 @@ class FormConfig(Section):
 class TextDataConfig(Section):
     """Which text, read how."""
 
-    path: DataPaths = Field(
-        [EMBEDDED], min_length=1, description="files, folders, globs, - for standard input, or a known set's name"
-    )
+    path: DataPaths = Field([EMBEDDED], description="files, folders, globs, - for standard input, or a known set's name")
     field: str | None = Field(None, description="JSON or JSONL: the field that holds the text, a.b for one inside another")
     separator: str | None = Field(
         None, min_length=1, description="plain text: what stands between documents; none: a file is one document"
@@ -66,6 +64,13 @@ class TextDataConfig(Section):
     deduplicate: bool = Field(False, description="drop documents that were seen before")
     tokenizer: TokenizerConfig = TokenizerConfig()
     split: SplitConfig = SplitConfig()
+
+    @model_validator(mode="after")
+    def _names_a_text(self) -> TextDataConfig:
+        if not self.path:
+            what = f"JSON or JSONL with the text in the field {self.field!r}" if self.field else "a file, a folder or a glob"
+            raise ValueError(f"no text is named, give --data: {what}")
+        return self
 
 
 __all__ = [
