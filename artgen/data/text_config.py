@@ -62,6 +62,9 @@ class TextDataConfig(Section):
     stanza_lines: PositiveInt | None = Field(None, description="cut documents into stanzas of so many lines")
     form: FormConfig | None = Field(None, description="keep only documents of a regular form")
     deduplicate: bool = Field(False, description="drop documents that were seen before")
+    crops: Literal["anywhere", "documents"] = Field(
+        "anywhere", description="text.gpt: where training windows begin; documents: every second one with a document"
+    )
     tokenizer: TokenizerConfig = TokenizerConfig()
     split: SplitConfig = SplitConfig()
 

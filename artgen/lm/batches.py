@@ -17,15 +17,25 @@ Tokens = np.ndarray
 
 
 class RandomCrops:
-    """Crops of `context` tokens from random places of the training tokens."""
+    """Crops of `context` tokens from random places of the training tokens.
 
-    def __init__(self, tokens: Tokens, context: int, batch_size: int, seed: int) -> None:
+    end_id: every second crop begins at this token, which ends a document and so stands before the next one. A sample without
+    a prompt begins just so; a crop from anywhere nearly always begins inside a document.
+    """
+
+    def __init__(self, tokens: Tokens, context: int, batch_size: int, seed: int, end_id: int | None = None) -> None:
         self.windows = np.lib.stride_tricks.sliding_window_view(tokens, context + 1)
         self.batch_size, self.seed = batch_size, seed
+        self.places = None if end_id is None else np.flatnonzero(tokens[: len(self.windows)] == end_id)
+        if self.places is not None and not len(self.places):
+            self.places = None  # one document fills it all
 
     def batch(self, step: int, share: Share) -> Tensor:
         """[rows of this share, context + 1] int64; the same global batch however it is shared out."""
-        places = np.random.Generator(np.random.Philox(key=[self.seed, step])).integers(len(self.windows), size=self.batch_size)
+        generator = np.random.Generator(np.random.Philox(key=[self.seed, step]))
+        places = generator.integers(len(self.windows), size=self.batch_size)
+        if self.places is not None:
+            places[::2] = self.places[generator.integers(len(self.places), size=len(places[::2]))]
         return torch.from_numpy(self.windows[places[_rows(self.batch_size, share)]].astype(np.int64))
 
 

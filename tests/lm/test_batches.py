@@ -122,3 +122,14 @@ def test_a_limit_takes_crops_from_the_whole_text_alike_however_shared() -> None:
     gaps = np.diff(few)
     assert gaps.max() < 300
     assert sorted(scored(1000, n_shares=2, limit=5)) == few
+
+
+def test_every_second_crop_can_begin_with_a_document() -> None:
+    tokens = np.array([1, 2, 3, 0, 4, 5, 6, 7, 0, 8, 9, 0, 1, 1, 1, 1, 0, 2], dtype=np.uint16)
+    crops = RandomCrops(tokens, context=4, batch_size=64, seed=3, end_id=0)
+    batch = crops.batch(5, Share())
+    assert {tuple(row.tolist()) for row in batch[::2]} == {(0, 4, 5, 6, 7), (0, 8, 9, 0, 1), (0, 1, 1, 1, 1)}
+    assert len({tuple(row.tolist()) for row in batch[1::2]}) > 8
+    halves = [crops.batch(5, Share(i, 2)) for i in range(2)]
+    assert torch.equal(torch.cat(halves), batch)
+    assert len(RandomCrops(tokens[:3], context=2, batch_size=2, seed=3, end_id=0).batch(0, Share())) == 2

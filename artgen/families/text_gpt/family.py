@@ -23,7 +23,8 @@ class TextGPT(LanguageModelFamily[TextGPTConfig]):
     @cached_property
     def crops(self) -> RandomCrops:
         assert self.corpus is not None
-        return RandomCrops(self.corpus.train, self.config.model.context, self.config.train.batch_size, self.config.seed)
+        end = self.tokenizer.end_id if self.config.data.crops == "documents" else None
+        return RandomCrops(self.corpus.train, self.config.model.context, self.config.train.batch_size, self.config.seed, end)
 
     def batch(self, step: int, share: Share) -> Tensor:
         return self.crops.batch(step, share)
