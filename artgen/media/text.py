@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from artgen.errors import UsageError
 from artgen.media.files import atomic_write_all, check_writable
+from artgen.media.places import check_places, is_folder, make_folder, work_files
 from artgen.media.recipe import FileRecipes, Recipe, from_json, read_bytes, to_json
 
+SUFFIX = ".txt"
 SEPARATOR = "----"  # a line of its own between the works in one file
 
 
@@ -27,12 +28,12 @@ def write_text(works: Sequence[str], out: Path | str, recipes: Sequence[Recipe],
         raise ValueError(f"{len(works)} works and {len(recipes)} recipes")
     if not works:
         raise ValueError("no works to write")
-    if _is_folder(out):
-        _make_folder(Path(out))
+    if is_folder(out):
+        make_folder(Path(out))
         parts = [([work], [recipe]) for work, recipe in zip(works, recipes, strict=True)]
     else:
         parts = [(list(works), list(recipes))]
-    texts = dict(zip(_text_files(out, len(works)), parts, strict=True))
+    texts = dict(zip(work_files(out, len(works), SUFFIX), parts, strict=True))
 
     contents: dict[Path, bytes | str] = {}
     for path, (whole, made) in texts.items():
@@ -45,14 +46,10 @@ def write_text(works: Sequence[str], out: Path | str, recipes: Sequence[Recipe],
 
 def check_out(out: Path | str, n_works: int, force: bool = False) -> None:
     """Raises what `write_text` would about the place, for work that takes long and would else find out at its end."""
-    if _is_folder(out) and not Path(out).exists():
-        check_writable(Path(out))  # a name that is free, in a folder that is there
-        return
-    if _is_folder(out) and not Path(out).is_dir():
-        raise UsageError(f"{Path(out)}: is a file, expected a folder")
-    for path in _text_files(out, n_works):
-        check_writable(path, force)
-        check_writable(sidecar(path), force)
+    check_places(out, n_works, SUFFIX, force)
+    for path in work_files(out, n_works, SUFFIX):
+        if path.parent.is_dir():
+            check_writable(sidecar(path), force)
 
 
 def read_recipe(path: Path) -> FileRecipes:
@@ -73,27 +70,3 @@ def read_recipe(path: Path) -> FileRecipes:
 def sidecar(path: Path) -> Path:
     """Where the recipe of a text file stands: poem.txt.recipe.json."""
     return path.with_name(path.name + ".recipe.json")
-
-
-def _text_files(out: Path | str, n_works: int) -> list[Path]:
-    """The one file that gets all works, or in a folder one for each."""
-    if not _is_folder(out):
-        return [Path(out)]
-    width = max(4, len(str(n_works)))
-    return [Path(out) / f"{number:0{width}}.txt" for number in range(1, n_works + 1)]
-
-
-def _is_folder(out: Path | str) -> bool:
-    ends = (os.sep, os.altsep or os.sep)
-    return (isinstance(out, str) and out.endswith(ends)) or Path(out).is_dir()
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(exist_ok=True)
-    except FileNotFoundError:
-        raise UsageError(f"{folder}: {folder.parent}: there is no such folder") from None
-    except FileExistsError:
-        raise UsageError(f"{folder}: is a file, expected a folder") from None
-    except OSError as error:
-        raise UsageError(f"{folder}: cannot be made: {error.strerror}") from None
