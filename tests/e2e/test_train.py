@@ -76,13 +76,15 @@ def test_interrupted_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
     assert json.loads(result.stdout)["step"] == done + 5
 
 
-def test_two_processes_give_the_losses_of_one(tmp_path: Path) -> None:
-    config = small_config(tmp_path, train={"steps": 30, "batch_size": 8, "validate_every": 10, "log_every": 1, "accumulate": 1})
+@pytest.mark.parametrize(("family", "port"), [("text.gpt", "29631"), ("text.rnn", "29632")])
+def test_two_processes_give_the_losses_of_one(tmp_path: Path, family: str, port: str) -> None:
+    train = {"steps": 30, "batch_size": 8, "validate_every": 10, "log_every": 1, "accumulate": 1}
+    config = small_config(tmp_path, family, train=train)
     assert artgen("train", config, "--out", tmp_path / "one").returncode == 0
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29631", "-m", "artgen"]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", port]
     both = subprocess.run(
-        [*command, "train", str(config), "--out", str(tmp_path / "two"), "--device", "cpu"],
+        [*torchrun, "-m", "artgen", "train", str(config), "--out", str(tmp_path / "two"), "--device", "cpu"],
         env=env, capture_output=True, text=True, timeout=180, check=False,
     )  # fmt: skip
     assert both.returncode == 0, both.stderr
