@@ -30,7 +30,7 @@ def configs(
         if copy is None:
             emit(as_json, {"name": name, "yaml": text}, text.rstrip("\n"))
         else:
-            from artgen.media.files import atomic_write
+            from artgen.files import atomic_write
 
             atomic_write(copy, text, force)
             emit(as_json, {"name": name, "file": str(copy)}, str(copy))

@@ -13,8 +13,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
 from artgen.errors import ArtgenError
+
+T = TypeVar("T")
 
 VARIABLE = "ARTGEN_CACHE"
 STALE_SECONDS = 24 * 3600  # what a killed process left behind is removed after this time
@@ -28,6 +31,21 @@ def cache_folder() -> Path:
     from platformdirs import user_cache_path
 
     return Path(user_cache_path("artgen", appauthor=False))
+
+
+def cached(folder: Path, open_: Callable[[Path], T | None], build: Callable[[Path], None]) -> T:
+    """What `open_` makes of a folder in the cache, which `build` fills first if it gives None: nothing is there, or damaged.
+
+    Several processes may build the same at the same time. Raises what `build` raises, and ArtgenError where the cache cannot be
+    written.
+    """
+    for _ in range(3):  # another process may take what it holds for damaged and replace it just now
+        found = open_(folder)
+        if found is not None:
+            return found
+        with new_folder(folder, is_whole=lambda there: open_(there) is not None) as partial:
+            build(partial)
+    raise ArtgenError(f"{folder}: cannot be opened after it was written; is something else changing the cache?")
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from artgen.data.cache import cache_folder, new_file
 from artgen.errors import ArtgenError, UsageError, did_you_mean
+from artgen.files import sha256_of
 
 TIMEOUT = 20.0  # seconds without an answer
 MIRROR = "ARTGEN_MIRROR"  # replaces scheme and host of every address
@@ -72,7 +73,7 @@ def fetch(name: str, cache: Path | None = None) -> Path:
 
 def _is_right(path: Path, known: NamedSet) -> bool:
     try:
-        return path.stat().st_size == known.n_bytes and hashlib.sha256(path.read_bytes()).hexdigest() == known.sha256
+        return path.stat().st_size == known.n_bytes and sha256_of(path) == known.sha256
     except OSError:
         return False
 

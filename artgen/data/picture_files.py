@@ -5,21 +5,18 @@ Only finds them; a file that turns out to be no picture is the decoder's busines
 
 from __future__ import annotations
 
-import difflib
-import glob
 import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from artgen.data.finding import Identity, files_matching, identity, is_same, printable
 from artgen.data.picture_config import DEMO_SETS, PictureDataConfig
 from artgen.errors import ArtgenError, UsageError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".jp2", ".ppm", ".pgm", ".tga")
 FOREIGN = (".heic", ".heif", ".svg", ".psd", ".xcf", ".dng", ".cr2", ".nef", ".arw")  # pictures that Pillow cannot read
-
-Identity = tuple[str | int, ...]  # changes with the content; found without reading it
 
 
 @dataclass(frozen=True)
@@ -59,13 +56,8 @@ def find_pictures(config: PictureDataConfig) -> Found:
 def check_unchanged(files: list[PictureFile]) -> None:
     """Raises ArtgenError if a file is not the one that was found."""
     for file in files:
-        if file.path and not file.problem and _identity(file.path) != file.identity:
+        if file.path and not file.problem and not is_same(file.path, file.identity):
             raise ArtgenError(f"{file.name}: was changed while it was read; try again")
-
-
-def printable(name: Path | str) -> str:
-    """A file name as messages show it. Names may hold line ends and bytes that are no UTF-8; these are written as escapes."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(name))
 
 
 # ---------------------------------------------------------------- finding
@@ -81,7 +73,8 @@ def _find(entry: str, config: PictureDataConfig, found: Found) -> list[PictureFi
     try:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
-        return _glob(entry) if not path.is_symlink() else [_file(path, path.parent)]
+        matching = [path] if path.is_symlink() else files_matching(entry, DEMO_SETS, lead="no pictures: ")
+        return [_file(file, file.parent) for file in matching]
     except ValueError:
         raise UsageError(f"{name}: not a file name") from None
     except OSError as error:  # among others: a link to itself
@@ -111,15 +104,7 @@ def _file(path: Path, folder: Path) -> PictureFile:
     problem = (
         problem or ("" if info.st_size else "is empty") or ("" if os.access(path, os.R_OK) else "no permission to read it")
     )
-    return PictureFile(name, path, printable(class_name), _identity(path), problem=problem)
-
-
-def _identity(path: Path) -> Identity:
-    try:
-        info = path.stat()
-    except OSError:
-        return ()
-    return (os.path.realpath(path), info.st_size, info.st_mtime_ns)
+    return PictureFile(name, path, printable(class_name), identity(path, info), problem=problem)
 
 
 def _walk(folder: Path, seen: set[tuple[int, int]], found: Found) -> Iterator[Path]:
@@ -148,25 +133,3 @@ def _walk(folder: Path, seen: set[tuple[int, int]], found: Found) -> Iterator[Pa
     if foreign:
         more = f" and {len(foreign) - 1:,} more like it" if len(foreign) > 1 else ""
         found.notes.append(f"{printable(foreign[0])}{more}: a format that is not read, save it as PNG or JPEG; skipped")
-
-
-def _glob(pattern: str) -> list[PictureFile]:
-    name = printable(pattern)
-    if not glob.has_magic(pattern):
-        raise UsageError(f"{name}: no such file or folder{_meant(Path(pattern))}")
-    matches = [Path(match) for match in sorted(glob.glob(pattern, recursive=True))]
-    files = [path for path in matches if not path.is_dir()]
-    if not files:
-        what = "folders only, a glob takes files: end it in /*" if matches else "no file"
-        raise UsageError(f"{name}: no pictures: matches {what}")
-    return [_file(path, path.parent) for path in files]
-
-
-def _meant(path: Path) -> str:
-    """What a mistyped name may have meant."""
-    try:
-        beside = [name for name in os.listdir(path.parent) if not name.startswith(".")]
-    except OSError:
-        beside = []
-    close = difflib.get_close_matches(path.name, [*beside, *DEMO_SETS], n=1, cutoff=0.7)
-    return f", did you mean {printable(close[0])!r}?" if close else ""

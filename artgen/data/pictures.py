@@ -23,12 +23,14 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict, PositiveInt
 from tqdm import tqdm
 
-from artgen.data.cache import cache_folder, new_folder
+from artgen.data.cache import cache_folder, cached
 from artgen.data.demo_pictures import draw_picture
+from artgen.data.finding import printable
 from artgen.data.picture_config import PictureDataConfig
 from artgen.data.picture_decoding import BrokenPicture, Pixels, decode, size_limit, to_square
-from artgen.data.picture_files import Found, PictureFile, check_unchanged, find_pictures, printable
-from artgen.errors import ArtgenError, UsageError
+from artgen.data.picture_files import Found, PictureFile, check_unchanged, find_pictures
+from artgen.errors import UsageError
+from artgen.files import sha256_of
 
 FORMAT = 1  # of a cached set; a change of it, of the decoding or of the drawings makes all anew
 PIXELS, FACTS = "pixels.bin", "pictures.json"
@@ -93,13 +95,7 @@ def load_pictures(config: PictureDataConfig, cache: Path | None = None) -> Pictu
     cache = cache or cache_folder()
     found = find_pictures(config)
     folder = cache / "pictures" / _key(config, found)
-    for _ in range(3):  # another process may take what it holds for damaged and replace it just now
-        pictures = _open(folder, found.notes)
-        if pictures is not None:
-            return pictures
-        with new_folder(folder, is_whole=lambda there: _open(there, []) is not None) as partial:
-            _build(config, found.files, partial)
-    raise ArtgenError(f"{folder}: cannot be opened after it was written; is something else changing the cache?")
+    return cached(folder, lambda there: _open(there, found.notes), lambda partial: _build(config, found.files, partial))
 
 
 # ---------------------------------------------------------------- the cache
@@ -284,20 +280,12 @@ def _decode(file: PictureFile, config: PictureDataConfig) -> _Decoded:
         return _Decoded(to_square(Image.fromarray(drawn), config), digest)
     try:
         pixels, own_size = decode(file.path, config)
-        digest = _digest(file.path)
+        digest = sha256_of(file.path)
     except BrokenPicture as error:
         return _Decoded(None, problem=str(error))
     except OSError as error:
         return _Decoded(None, problem=f"cannot be read: {error.strerror}")
     return _Decoded(pixels, digest, enlarged=(max if config.fit == "pad" else min)(own_size) < config.size)
-
-
-def _digest(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while data := file.read(1 << 20):
-            digest.update(data)
-    return digest.hexdigest()
 
 
 def _reorder(decoded: Path, order: Sequence[int], shape: tuple[int, int, int], path: Path) -> str:

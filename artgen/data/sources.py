@@ -5,8 +5,6 @@ Imports no torch.
 
 from __future__ import annotations
 
-import difflib
-import glob
 import hashlib
 import os
 import stat
@@ -17,6 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from artgen.data.cache import cache_folder, new_file
+from artgen.data.finding import Identity, files_matching, identity, is_same
 from artgen.data.reading import CHUNK, Advance, check_binary, json_documents, read_chunks, read_records
 from artgen.data.text_config import DOWNLOADS, EMBEDDED, STANDARD_INPUT, TextDataConfig
 from artgen.data.transforms import Piece, Tally, split_documents, transform
@@ -31,7 +30,7 @@ class Source:
 
     name: str  # what messages call it
     path: Path | None  # None: the embedded manual
-    identity: tuple[str | int, ...]  # changes with the content; found without reading it
+    identity: Identity
     n_bytes: int = 0
     is_stream: bool = False  # it came from a pipe, so that its name says nothing about its format
 
@@ -61,7 +60,7 @@ def find_sources(config: TextDataConfig, cache: Path | None = None) -> list[Sour
     Raises UsageError where there is nothing to read.
     """
     cache = cache or cache_folder()
-    found: dict[tuple[str | int, ...], Source] = {}
+    found: dict[Identity, Source] = {}
     for entry in dict.fromkeys(config.path):
         for source in _find(entry, cache):
             found.setdefault(source.identity, source)
@@ -71,7 +70,7 @@ def find_sources(config: TextDataConfig, cache: Path | None = None) -> list[Sour
 def check_unchanged(sources: list[Source]) -> None:
     """Raises ArtgenError if a file is not the one that was found."""
     for source in sources:
-        if source.path and not source.is_stream and _identity(source.path) != source.identity:
+        if source.path and not source.is_stream and not is_same(source.path, source.identity):
             raise ArtgenError(f"{source.name}: was changed while it was read; try again")
 
 
@@ -92,7 +91,11 @@ def _find(entry: str, cache: Path) -> list[Source]:
     path = Path(entry)
     info = _stat(path)
     if info is None:
-        return _glob(entry)
+        files = files_matching(entry, (EMBEDDED, *DOWNLOADS))
+        sources = [source for file in files if (source := _file_source(file)).n_bytes]
+        if not sources:
+            raise UsageError(f"{entry}: matches {len(files)} files, and all are empty")
+        return sources
     if stat.S_ISDIR(info.st_mode):
         files = list(_walk(path, [(info.st_dev, info.st_ino)]))
         sources = [source for file in files if (source := _file_source(file)).n_bytes]
@@ -127,12 +130,7 @@ def _file_source(path: Path, name: str = "") -> Source:
     info = _stat(path)
     if info is None or not stat.S_ISREG(info.st_mode):
         raise UsageError(f"{path}: {'is not a file' if info else 'no such file'}, expected text")
-    return Source(name or str(path), path, _identity(path), info.st_size)
-
-
-def _identity(path: Path) -> tuple[str | int, ...]:
-    info = _stat(path)
-    return (os.path.realpath(path), info.st_size, info.st_mtime_ns) if info else ()
+    return Source(name or str(path), path, identity(path, info), info.st_size)
 
 
 def _walk(folder: Path, above: list[tuple[int, int]]) -> Iterator[Path]:
@@ -156,30 +154,6 @@ def _walk(folder: Path, above: list[tuple[int, int]]) -> Iterator[Path]:
             yield from _walk(path, [*above, here])
         elif info is not None and stat.S_ISREG(info.st_mode):
             yield path
-
-
-def _glob(pattern: str) -> list[Source]:
-    if not glob.has_magic(pattern):
-        raise UsageError(f"{pattern}: no such file or folder{_meant(Path(pattern))}")
-    matches = [Path(match) for match in sorted(glob.glob(pattern, recursive=True))]
-    files = [path for path in matches if not path.is_dir()]
-    if not files:
-        what = "folders only, a glob takes files: end it in /*" if matches else "no file"
-        raise UsageError(f"{pattern}: matches {what}")
-    sources = [source for path in files if (source := _file_source(path)).n_bytes]
-    if not sources:
-        raise UsageError(f"{pattern}: matches {len(files)} files, and all are empty")
-    return sources
-
-
-def _meant(path: Path) -> str:
-    """What a mistyped name may have meant."""
-    try:
-        beside = [name for name in os.listdir(path.parent) if not name.startswith(".")]
-    except OSError:
-        beside = []
-    close = difflib.get_close_matches(path.name, [*beside, EMBEDDED, *DOWNLOADS], n=1, cutoff=0.75)
-    return f", did you mean {close[0]!r}?" if close else ""
 
 
 # ---------------------------------------------------------------- streams

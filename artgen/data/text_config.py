@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from artgen.config import Fraction, IsPath, PositiveInt, Section
+from artgen.config import IsPath, PositiveInt, Section
 
 EMBEDDED = "python-docs"  # the manual that ships inside Python itself: pydoc_data.topics
 STANDARD_INPUT = "-"
@@ -62,9 +62,6 @@ class TextDataConfig(Section):
     stanza_lines: PositiveInt | None = Field(None, description="cut documents into stanzas of so many lines")
     form: FormConfig | None = Field(None, description="keep only documents of a regular form")
     deduplicate: bool = Field(False, description="drop documents that were seen before")
-    crops: Literal["anywhere", "documents"] = Field(
-        "anywhere", description="text.gpt: where training windows begin; documents: every second one with a document"
-    )
     tokenizer: TokenizerConfig = TokenizerConfig()
     split: SplitConfig = SplitConfig()
 
@@ -74,15 +71,3 @@ class TextDataConfig(Section):
             what = f"JSON or JSONL with the text in the field {self.field!r}" if self.field else "a file, a folder or a glob"
             raise ValueError(f"no text is named, give --data: {what}")
         return self
-
-
-__all__ = [
-    "DOWNLOADS",
-    "EMBEDDED",
-    "STANDARD_INPUT",
-    "FormConfig",
-    "Fraction",
-    "SplitConfig",
-    "TextDataConfig",
-    "TokenizerConfig",
-]

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, NonNegativeInt
 from tqdm import tqdm
 
-from artgen.data.cache import cache_folder, new_folder
+from artgen.data.cache import cache_folder, cached
 from artgen.data.sources import Source, check_unchanged, find_sources, read_documents
 from artgen.data.text_config import SplitConfig, TextDataConfig
 from artgen.data.tokenizer import (
@@ -94,19 +94,13 @@ class TextCorpus:
 def load_corpus(config: TextDataConfig, cache: Path | None = None, sources: list[Source] | None = None) -> TextCorpus:
     """The text that `config` names as tokens, from the cache if they are there.
 
-    cache: None is `cache_folder()`. sources: what was found before; standard input can be found only once. Several processes may build the same corpus at the same time.
+    cache: None is `cache_folder()`. sources: what was found before; standard input can be found only once. Several processes
+    may build the same corpus at the same time.
     Raises UsageError for text that cannot be read or split, ArtgenError where the cache cannot be written.
     """
     cache = cache or cache_folder()
     sources = find_sources(config, cache) if sources is None else sources
-    folder = cache / "tokens" / _key(config, sources)
-    for _ in range(3):  # another process may take what it holds for damaged and replace it just now
-        corpus = _open(folder)
-        if corpus is not None:
-            return corpus
-        with new_folder(folder, is_whole=lambda found: _open(found) is not None) as partial:
-            _build(config, sources, partial)
-    raise ArtgenError(f"{folder}: cannot be opened after it was written; is something else changing the cache?")
+    return cached(cache / "tokens" / _key(config, sources), _open, lambda partial: _build(config, sources, partial))
 
 
 # ---------------------------------------------------------------- the cache
@@ -127,8 +121,13 @@ class _Facts(BaseModel):
     left_out: str
 
 
+def _options(config: TextDataConfig) -> dict[str, Any]:
+    """What decides which tokens there are. A family may have keys of its own beside these, about what it does with them."""
+    return config.model_dump(include=set(TextDataConfig.model_fields))
+
+
 def _key(config: TextDataConfig, sources: list[Source]) -> str:
-    facts = [FORMAT, config.model_dump(), [source.identity for source in sources]]
+    facts = [FORMAT, _options(config), [source.identity for source in sources]]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
 
 
@@ -183,7 +182,7 @@ def _build(config: TextDataConfig, sources: list[Source], folder: Path) -> None:
     held_out = _held_out(config.split, written, tokenizer, folder / TOKENS)
     n_held_out, held_out_characters = _count(held_out, tokenizer, folder / TOKENS)
     _move_to_end(held_out, written.n_tokens, tokenizer, folder / TOKENS)
-    options = json.dumps(config.model_dump(exclude={"path"}), sort_keys=True)
+    options = {key: value for key, value in _options(config).items() if key != "path"}
     facts = _Facts(
         format=FORMAT,
         n_train=written.n_tokens - n_held_out,
@@ -191,7 +190,7 @@ def _build(config: TextDataConfig, sources: list[Source], folder: Path) -> None:
         train_characters=written.n_characters - held_out_characters,
         validation_characters=held_out_characters,
         n_documents=len(written.document_ends),
-        fingerprint=hashlib.sha256(f"{options}\n{written.sha256}".encode()).hexdigest(),
+        fingerprint=hashlib.sha256(f"{json.dumps(options, sort_keys=True)}\n{written.sha256}".encode()).hexdigest(),
         left_out=tally.in_words(),
     )
     tokenizer.save(folder)

@@ -11,7 +11,6 @@ checkpoints/best.json                             which step had the lowest vali
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import os
 import shutil
@@ -26,6 +25,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from artgen.errors import ArtgenError, UsageError
+from artgen.files import sha256_of
 
 FORMAT = 1
 STATE = "state.json"
@@ -240,14 +240,6 @@ def unpack_networks(networks: Mapping[str, nn.Module], tensors: Mapping[str, Ten
 
 
 # ---------------------------------------------------------------- files
-
-
-def sha256_of(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -12,7 +12,7 @@ from PIL import Image, ImageSequence, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
 from artgen.errors import UsageError
-from artgen.media.files import atomic_write_all, check_writable
+from artgen.files import atomic_write_all, check_writable
 from artgen.media.places import check_places, is_folder, make_folder, work_files
 from artgen.media.recipe import FORMAT, FileRecipes, Recipe, from_json, read_bytes, to_json
 from artgen.media.sheet import Pixels, Sheet, make_sheet, to_image
@@ -30,7 +30,7 @@ def write_pictures(
     slash), which gets a file for each: 0001.png, 0002.png, …. A folder that does not exist is made, its parent is not.
     recipes: one for each work; a sheet carries all.
 
-    All files are written in full before the first gets its name. Raises as `artgen.media.files.atomic_write`.
+    All files are written in full before the first gets its name. Raises as `artgen.files.atomic_write`.
     """
     if len(works) != len(recipes):
         raise ValueError(f"{len(works)} works and {len(recipes)} recipes")

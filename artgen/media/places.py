@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from artgen.errors import UsageError
-from artgen.media.files import check_writable
+from artgen.files import check_writable
 
 
 def is_folder(out: Path | str) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from artgen.errors import UsageError
-from artgen.media.files import atomic_write_all, check_writable
+from artgen.files import atomic_write_all, check_writable
 from artgen.media.places import check_places, is_folder, make_folder, work_files
 from artgen.media.recipe import FileRecipes, Recipe, from_json, read_bytes, to_json
 
@@ -22,7 +22,7 @@ def write_text(works: Sequence[str], out: Path | str, recipes: Sequence[Recipe],
     slash), which gets a file for each: 0001.txt, 0002.txt, …. A folder that does not exist is made, its parent is not.
     recipes: one for each work.
 
-    All files are written in full before the first gets its name. Raises as `artgen.media.files.atomic_write`.
+    All files are written in full before the first gets its name. Raises as `artgen.files.atomic_write`.
     """
     if len(works) != len(recipes):
         raise ValueError(f"{len(works)} works and {len(recipes)} recipes")

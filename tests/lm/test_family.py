@@ -1,9 +1,15 @@
-"""What is shown of a model while it trains."""
+"""What is shown of a model while it trains, and what decides about its data."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+from pydantic import ValidationError
+
+from artgen.data.tokens import load_corpus
+from artgen.families.text_gpt.config import GPTDataConfig
+from artgen.families.text_rnn.config import TextRNNConfig
 from tests.lm.test_evaluate import trained
 
 
@@ -20,3 +26,14 @@ def test_a_form_or_prompt_that_the_text_does_not_allow_does_not_end_a_training(t
         run = trained(tmp_path / str(number), sample=sample)
         assert run.family.preview({"model": run.network}, 5, tmp_path).startswith("no preview at step 5: ")
     assert not list(tmp_path.glob("step-*"))
+
+
+def test_how_windows_are_cut_is_the_gpt_s_own_business_and_makes_no_tokens_anew(tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text("one two three\n" * 40)
+    path = [str(tmp_path / "text.txt")]
+    first = load_corpus(GPTDataConfig(path=path), tmp_path / "cache")
+    again = load_corpus(GPTDataConfig(path=path, crops="documents"), tmp_path / "cache")
+    assert first.fingerprint == again.fingerprint
+    assert len(list((tmp_path / "cache" / "tokens").iterdir())) == 1
+    with pytest.raises(ValidationError, match="crops"):
+        TextRNNConfig.model_validate({"data": {"path": path, "crops": "documents"}})

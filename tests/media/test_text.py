@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from artgen import files
 from artgen.errors import ArtgenError, UsageError
-from artgen.media import files
-from artgen.media.files import atomic_write, atomic_write_all
+from artgen.files import atomic_write, atomic_write_all
 from artgen.media.recipe import Recipe, from_json, to_json
 from artgen.media.text import read_recipe, sidecar, write_text
 

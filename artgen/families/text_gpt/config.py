@@ -90,11 +90,19 @@ class GPTModelConfig(Section):
         return self
 
 
+class GPTDataConfig(TextDataConfig):
+    """Which text, read how, and how windows of it are cut."""
+
+    crops: Literal["anywhere", "documents"] = Field(
+        "anywhere", description="where training windows begin; documents: every second one with a document, for short ones"
+    )
+
+
 class TextGPTConfig(RunConfig):
     """Transformer language model: learns to continue text (poems, plays, prose, code)"""
 
     family: Literal["text.gpt"] = "text.gpt"
-    data: TextDataConfig = TextDataConfig()
+    data: GPTDataConfig = GPTDataConfig()
     model: GPTModelConfig = GPTModelConfig()
     sample: TextSampleConfig = TextSampleConfig()
 

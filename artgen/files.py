@@ -1,7 +1,8 @@
-"""Writing files so that each is either whole or not there."""
+"""Writing files so that each is either whole or not there, and knowing them again. Imports no torch."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 from collections.abc import Mapping
@@ -60,6 +61,15 @@ def check_writable(path: Path, force: bool = False) -> Path:
     except (OSError, ValueError) as error:  # a name too long, a null character in it, a folder that may not be entered
         raise UsageError(f"{path}: cannot be written: {_reason(error)}") from None
     return target
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file, hexadecimal, read piece by piece."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def _write(temporary: Path, content: bytes, path: Path) -> None:
