@@ -4,10 +4,9 @@ validate, preview, save."""
 from __future__ import annotations
 
 import math
-import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,16 +15,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from artgen.config import OptimizerConfig, RunConfig
+from artgen.config import RunConfig
 from artgen.engine import checkpoint as ckpt
 from artgen.engine.ema import EMA
 from artgen.engine.logbook import Logbook
-from artgen.engine.optimizers import build_optimizers, pack, unpack
-from artgen.engine.progress import Progress
+from artgen.engine.phases import Meter, RunningPhase, pack_phases, restore_phases
+from artgen.engine.progress import Progress, duration
 from artgen.engine.run import RunFolder
 from artgen.engine.schedule import learning_rate_factor
+from artgen.engine.signals import catch_signals
 from artgen.errors import ArtgenError, UsageError, counted
-from artgen.families.base import Family, Phase, Share
+from artgen.families.base import Family, Networks, Share
 
 
 @dataclass
@@ -53,7 +53,6 @@ def fit(
     fabric: Any,
     announce: Callable[[str, str], None] = lambda label, text: None,
     quiet: bool = False,
-    validation_log: Callable[[int, float], None] | None = None,
 ) -> Fitted:
     """Trains until `train.steps`, from the newest checkpoint of `run` where there is one.
 
@@ -78,9 +77,9 @@ def fit(
         ckpt.unpack_networks(networks, saved.tensors("model"), saved.folder)
     torch.manual_seed(config.seed)
     trained = {name: _wrap(fabric, net, config.device.compile) for name, net in networks.items()}
-    phases = [_Running(phase, trained, train.optimizer, fabric) for phase in family.phases()]
+    phases = [RunningPhase(phase, trained, train.optimizer, fabric) for phase in family.phases()]
     if saved:
-        _restore_optimizers(phases, saved)
+        restore_phases(phases, saved)
     ema = EMA(networks, train.ema) if train.ema else None
     if saved and ema:
         averages = saved.tensors("ema")
@@ -100,7 +99,7 @@ def fit(
     log = Logbook(run, start) if main else None
     progress = Progress(train.steps, start, family.unit, train.batch_size * family.units_per_example, quiet=quiet or not main)
     shown = ema.networks if ema else networks  # what is validated, previewed and later sampled from
-    meter = _Meter()
+    meter = Meter(phases[0].phase.name)
     begun, last_saved = time.monotonic(), start
     step = start
 
@@ -108,7 +107,7 @@ def fit(
         nonlocal last_saved
         carried = {key: _gather(fabric, value) for key, value in family.carried().items()}
         if main:
-            moments, numbers = _pack_all(phases)
+            moments, numbers = pack_phases(phases)
             tensors = {"model": ckpt.pack_networks(networks), "optimizer": moments, "carried": carried}
             if ema:
                 tensors["ema"] = ckpt.pack_networks(ema.networks)
@@ -130,7 +129,7 @@ def fit(
         stack.callback(progress.close)
         if log:
             stack.callback(log.close)
-        signals = stack.enter_context(_catch_signals())
+        signals = stack.enter_context(catch_signals())
         for net in trained.values():
             net.train()
         for step in range(start, train.steps):
@@ -159,10 +158,10 @@ def fit(
 
             # Log, validate, preview, save.
             figures = meter.average(fabric) if due_log or stop else None
-            progress.advance(figures and {"loss": figures["loss"]})
+            progress.advance({"loss": figures["loss"]} if figures and "loss" in figures else None)
             if finished - start == 5 and not last and not quiet and main:
                 with progress.aside():
-                    announce("time", f"expects to take about {_in_words(progress.seconds_left())} on this machine")
+                    announce("time", f"expects to take about {duration(progress.seconds_left())} on this machine")
             line: dict[str, float] = {}
             if figures:
                 line = {**figures, "lr": train.optimizer.lr * factor, f"{family.unit}_per_second": progress.window_rate()}
@@ -177,8 +176,6 @@ def fit(
                     if new_best:
                         best_loss, best_step = validation_loss, finished
                     progress.figures["validation"] = validation_loss
-                    if validation_log and main:
-                        validation_log(finished, validation_loss)
             if log and line:
                 log.write(finished, line)
             if main and (finished % train.preview_every == 0 or last) and not stop:
@@ -217,107 +214,29 @@ def check_batch(config: RunConfig, world_size: int) -> int:
 @torch.no_grad()
 def validate(family: Family[Any], networks: dict[str, nn.Module], fabric: Any) -> float | None:
     """The mean held-out loss over all processes, with each network in evaluation mode; None where nothing is held out."""
-    modes = {name: net.training for name, net in networks.items()}
-    for net in networks.values():
-        net.eval()
     totals = torch.zeros(2, dtype=torch.float64 if fabric.device.type != "mps" else torch.float32, device=fabric.device)
-    for batch in family.validation(Share(fabric.global_rank, fabric.world_size)):
-        with fabric.autocast():
-            loss, count = family.score(networks, fabric.to_device(batch))
-        totals += torch.stack([loss.to(totals.dtype), count.to(totals)])
+    with _evaluating(networks):
+        for batch in family.validation(Share(fabric.global_rank, fabric.world_size)):
+            with fabric.autocast():
+                loss, count = family.score(networks, fabric.to_device(batch))
+            totals += torch.stack([loss.to(totals.dtype), count.to(totals)])
     if fabric.world_size > 1:
         totals = fabric.all_reduce(totals, reduce_op="sum")
-    for name, net in networks.items():
-        net.train(modes[name])
     return float(totals[0] / totals[1]) if totals[1] > 0 else None
 
 
-# ---------------------------------------------------------------- a step
-
-
-class _Running:
-    """A phase with its optimizers."""
-
-    def __init__(self, phase: Phase, trained: dict[str, nn.Module], default: OptimizerConfig, fabric: Any) -> None:
-        self.phase = phase
-        self.modules = [trained[name] for name in phase.trains]
-        exact = fabric._precision.precision == "32-true"
-        self.plain = build_optimizers(phase.optimizer or default, self.modules, full_precision=exact)
-        wrapped = fabric.setup_optimizers(*self.plain)
-        self.optimizers = list(wrapped) if isinstance(wrapped, (tuple, list)) else [wrapped]
-
-    def train(
-        self,
-        family: Family[Any],
-        trained: dict[str, nn.Module],
-        fabric: Any,
-        step: int,
-        shares: list[Share],
-        factor: float,
-        clip: float,
-        meter: _Meter,
-    ) -> None:
-        """One optimizer step over all shares of this process. Gradients meet only on the last share's way back."""
-        for i, share in enumerate(shares):
-            batch = fabric.to_device(family.batch(step, share))
-            with ExitStack() as stack:
-                if i + 1 < len(shares):
-                    for module in self.modules:
-                        stack.enter_context(fabric.no_backward_sync(module) if fabric.world_size > 1 else nullcontext())
-                loss = self.phase.loss(trained, batch, step)
-                fabric.backward(loss.value / len(shares) if len(shares) > 1 else loss.value)
-            meter.add(self.phase.name, loss.value, loss.figures)
-        if clip:
-            parameters = [p for o in self.plain for g in o.param_groups for p in g["params"] if p.grad is not None]
-            meter.add_norm(self.phase.name, torch.nn.utils.clip_grad_norm_(parameters, clip, foreach=True))
-        for optimizer in self.optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = group["peak_lr"] * factor
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-
-
-class _Meter:
-    """Means of logged figures between two log lines, kept on the device so that a GPU is not waited for."""
-
-    def __init__(self) -> None:
-        self.sums: dict[str, Tensor] = {}
-        self.counts: dict[str, int] = {}
-        self.latest = math.nan
-
-    def add(self, phase: str, loss: Tensor, figures: dict[str, Tensor]) -> None:
-        """The first phase's loss is `loss`; others carry their phase's name."""
-        first = not self.sums or next(iter(self.sums)) == f"loss:{phase}"
-        self._add(f"loss:{phase}" if first else f"{phase}/loss", loss)
-        for name, value in figures.items():
-            self._add(f"{phase}/{name}", value)
-
-    def add_norm(self, phase: str, norm: Tensor) -> None:
-        self._add(f"{phase}/gradient_norm", norm)
-
-    def finite(self) -> bool:
-        """Whether every loss since the last line was a number."""
-        return all(math.isfinite(float(value)) for name, value in self.sums.items() if "loss" in name)
-
-    def average(self, fabric: Any) -> dict[str, float]:
-        """The means over steps and processes; the count starts anew."""
-        means = {}
-        for name, total in self.sums.items():
-            mean = total / self.counts[name]
-            if fabric.world_size > 1:
-                mean = fabric.all_reduce(mean, reduce_op="mean")
-            means[name.partition(":")[0]] = float(mean)
-        self.latest = means.get("loss", math.nan)
-        self.sums, self.counts = {}, {}
-        return means
-
-    def _add(self, name: str, value: Tensor) -> None:
-        value = value.detach().float()
-        self.sums[name] = self.sums[name] + value if name in self.sums else value
-        self.counts[name] = self.counts.get(name, 0) + 1
-
-
 # ---------------------------------------------------------------- helpers
+
+
+@contextmanager
+def _evaluating(networks: Networks) -> Iterator[None]:
+    """Every network in evaluation mode, and afterwards in the mode it was in."""
+    modes = {name: net.training for name, net in networks.items()}
+    for net in networks.values():
+        net.eval()
+    yield
+    for name, net in networks.items():
+        net.train(modes[name])
 
 
 def _wrap(fabric: Any, network: nn.Module, compiled: bool) -> nn.Module:
@@ -330,30 +249,6 @@ def _wrap(fabric: Any, network: nn.Module, compiled: bool) -> nn.Module:
 def _mix(seed: int, step: int, rank: int) -> int:
     """One well-mixed 63-bit seed of three numbers."""
     return int(np.random.SeedSequence([seed, step, rank]).generate_state(1, np.uint64)[0] >> 1)
-
-
-def _pack_all(phases: list[_Running]) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    tensors: dict[str, Tensor] = {}
-    numbers: dict[str, Any] = {}
-    for running in phases:
-        some, plain = pack(running.plain)
-        tensors.update({f"{running.phase.name}.{key}": value for key, value in some.items()})
-        numbers.update({f"{running.phase.name}.{key}": value for key, value in plain.items()})
-    return tensors, numbers
-
-
-def _restore_optimizers(phases: list[_Running], saved: ckpt.Checkpoint) -> None:
-    tensors, numbers = saved.tensors("optimizer"), saved.state.get("optimizer", {})
-    for running in phases:
-        prefix = f"{running.phase.name}."
-        # Copied, because they are mapped from a file that will be removed.
-        mine = {key.removeprefix(prefix): value.clone() for key, value in tensors.items() if key.startswith(prefix)}
-        plain = {key.removeprefix(prefix): value for key, value in numbers.items() if key.startswith(prefix)}
-        try:
-            unpack(running.plain, mine, plain)
-        except (KeyError, ValueError, IndexError) as error:
-            name = saved.folder / "optimizer.safetensors"
-            raise ArtgenError(f"{name}: is not of this config's optimizer ({error}); was train.optimizer changed?") from None
 
 
 def _gather(fabric: Any, value: Tensor) -> Tensor:
@@ -376,12 +271,8 @@ def _preview(
     family: Family[Any], networks: dict[str, nn.Module], run: RunFolder, step: int, log: Logbook | None, progress: Progress
 ) -> None:
     run.previews.mkdir(exist_ok=True)
-    modes = {name: net.training for name, net in networks.items()}
-    for net in networks.values():
-        net.eval()
-    said = family.preview(networks, step, run.previews)
-    for name, net in networks.items():
-        net.train(modes[name])
+    with _evaluating(networks):
+        said = family.preview(networks, step, run.previews)
     progress.note(said)
     if log:
         log.text(step, "preview", said)
@@ -396,37 +287,3 @@ def _not_finite_message(run: RunFolder, step: int) -> str:
     steps = ckpt.list_steps(run.checkpoints)
     last = f"the last good checkpoint is {run.checkpoints / f'step-{steps[-1]:08d}'}" if steps else "nothing was saved before"
     return f"the loss is no longer a finite number at step {step}; {last}. A lower train.optimizer.lr or clip may help"
-
-
-def _in_words(seconds: float) -> str:
-    from artgen.engine.progress import duration
-
-    return duration(seconds)
-
-
-class _Signals:
-    caught: int | None = None
-
-
-@contextmanager
-def _catch_signals() -> Iterator[_Signals]:
-    """The first SIGINT, SIGTERM or SIGUSR1 asks the loop to save and stop; a second SIGINT interrupts at once."""
-    state = _Signals()
-
-    def handle(number: int, frame: object) -> None:
-        if state.caught is not None and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        state.caught = number
-
-    names = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)]
-    previous = {}
-    try:
-        for name in names:
-            previous[name] = signal.signal(name, handle)
-    except ValueError:  # not the main thread: the embedding program owns the signals
-        previous = {}
-    try:
-        yield state
-    finally:
-        for name, old in previous.items():
-            signal.signal(name, old)

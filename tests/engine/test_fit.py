@@ -15,6 +15,7 @@ from artgen.engine import run as runs
 from artgen.engine.device import make_fabric
 from artgen.engine.fit import Fitted, NotFinite, fit
 from artgen.engine.logbook import read_metrics
+from artgen.engine.phases import Meter
 from artgen.errors import ArtgenError, UsageError
 from tests.engine.toy import Toy, ToyConfig, toy_config
 
@@ -136,6 +137,18 @@ def test_a_loss_that_is_no_number_names_the_last_good_checkpoint(tmp_path: Path)
     with pytest.raises(NotFinite, match=r"step 10; the last good checkpoint is .*step-00000008"):
         train(tmp_path / "run", toy_config(), nan_at=9)
     assert all(torch.isfinite(t).all() for t in last_weights(tmp_path / "run").values())
+
+
+def test_the_first_phase_s_loss_is_the_loss_also_where_another_logs_first() -> None:
+    meter = Meter("rare")
+    fabric = make_fabric(toy_config().device)
+    meter.add("often", torch.tensor(2.0), {})
+    assert meter.average(fabric) == {"often/loss": 2.0}
+    for loss in (1.0, 3.0):
+        meter.add("often", torch.tensor(loss), {"size": torch.tensor(5.0)})
+    meter.add("rare", torch.tensor(7.0), {})
+    assert meter.average(fabric) == {"often/loss": 2.0, "often/size": 5.0, "loss": 7.0}
+    assert meter.latest == 7.0
 
 
 def test_averaged_weights_follow_their_formula(tmp_path: Path) -> None:
