@@ -28,19 +28,11 @@ def evaluate(
     as_json: JsonOption = False,
 ) -> None:
     """Score a trained run: likelihood, variety, and whether it copies."""
-    from artgen.engine.run import open_run, open_trained
+    from artgen.config import resolve_paths
+    from artgen.engine.run import open_trained
 
-    open_run(run)
-    paths = [_absolute(path) for path in data] if data else None
     trained = open_trained(run, checkpoint, device or "auto")
+    paths = resolve_paths(type(trained.config.data), {"path": data}, Path.cwd())["path"] if data else None  # type: ignore[attr-defined]
     card = trained.family.evaluate(trained.networks, trained.run.data, paths, n_samples=samples, seed=seed, stride=stride)
     facts = {"run": str(run), "checkpoint_step": trained.checkpoint.step, **card.as_dict()}
     emit(as_json, facts, card.as_text())
-
-
-def _absolute(path: str) -> str:
-    """As the config's own paths: absolute, names of known sets and - left alone."""
-    from artgen.data.text_config import DOWNLOADS, EMBEDDED, STANDARD_INPUT
-
-    known = (EMBEDDED, STANDARD_INPUT, *DOWNLOADS)
-    return path if path in known or Path(path).is_absolute() else str(Path.cwd() / Path(path).expanduser())

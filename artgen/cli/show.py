@@ -26,24 +26,17 @@ def show(
     from artgen.media.text import read_recipe
 
     found = read_recipe(file)
-    rows = []
-    for recipe in found.recipes[:1]:
-        changed = "" if found.unchanged else " (the file was changed since)"
-        rows += [
-            ("file", f"{file}{changed}"),
-            ("made by", f"artgen {recipe.version}, {recipe.command}"),
-            ("run", f"{recipe.run} ({recipe.family})"),
-            ("checkpoint", recipe.checkpoint),
-            (
-                "seed",
-                f"{recipe.seed}, sample {recipe.index} and {len(found.recipes) - 1} more"
-                if len(found.recipes) > 1
-                else f"{recipe.seed}, sample {recipe.index}",
-            ),
-            ("device", recipe.device + (f", torch {recipe.torch}" if recipe.torch else "")),
-            *([("threads", recipe.threads)] if recipe.threads else []),
-            *((f"  {key}", repr(value)) for key, value in recipe.options.items() if value not in (None, [], "")),
-            ("note", recipe.licence),
-        ]
+    recipe, others = found.recipes[0], len(found.recipes) - 1
+    rows = [
+        ("file", f"{file}" if found.unchanged else f"{file} (the file was changed since)"),
+        ("made by", f"artgen {recipe.version}, {recipe.command}"),
+        ("run", f"{recipe.run} ({recipe.family})"),
+        ("checkpoint", recipe.checkpoint),
+        ("seed", f"{recipe.seed}, sample {recipe.index}" + (f" and {others} more" if others else "")),
+        ("device", recipe.device + (f", torch {recipe.torch}" if recipe.torch else "")),
+        *([("threads", recipe.threads)] if recipe.threads else []),
+        *((f"  {key}", repr(value)) for key, value in recipe.options.items() if value not in (None, [], "")),
+        ("note", recipe.licence),
+    ]
     text = "\n".join(f"{label:<22}{value}" for label, value in rows)
     emit(as_json, {"file": str(file), "unchanged": found.unchanged, "recipes": [r.to_dict() for r in found.recipes]}, text)

@@ -39,7 +39,7 @@ def train(
         extra["device"] = {"accelerator": device}
     if seed is not None:
         extra["seed"] = seed
-    report = start_training(config, set_ or [], extra, out, resume, quiet=False, say=note)
+    report = start_training(config, set_ or [], extra, out, resume, say=note)
     emit(as_json, report.as_dict(), report.as_text())
     if report.signal:
         raise typer.Exit(128 + report.signal)

@@ -10,9 +10,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from artgen.config import RunConfig, load_config
+from artgen.config import RunConfig, load_config, to_yaml
 from artgen.engine import run as runs
 from artgen.errors import UsageError
+from artgen.files import atomic_write
 from artgen.recipes import find_recipe
 
 Say = Callable[[str], None]
@@ -51,7 +52,7 @@ class TrainReport:
 
 
 def start_training(
-    config_name: str, overrides: list[str], extra: dict[str, Any], out: Path | None, resume: bool, quiet: bool, say: Say
+    config_name: str, overrides: list[str], extra: dict[str, Any], out: Path | None, resume: bool, say: Say
 ) -> TrainReport:
     """Checks everything that can be checked, makes or opens the run folder, and trains."""
     path, config, run = _plan(config_name, overrides, extra, out, resume)
@@ -83,7 +84,7 @@ def start_training(
     begun = time.monotonic()
     with runs.held(run) if main else nullcontext():
         _keep_changed_config(run, config, main)
-        fitted = fit(family, networks, run, config, fabric, announce=lambda label, text: say(f"{label:<9}{text}"), quiet=quiet)
+        fitted = fit(family, networks, run, config, fabric, announce=lambda label, text: say(f"{label:<9}{text}"))
     return TrainReport(
         run=str(path),
         step=fitted.step,
@@ -162,12 +163,8 @@ def _first_difference(name: str, old: Any, new: Any) -> tuple[str, Any, Any]:
 
 
 def _keep_changed_config(run: runs.RunFolder, config: RunConfig, main: bool) -> None:
-    from artgen.config import to_yaml
-
     if main and run.config.read_text(encoding="utf-8") != to_yaml(config):
-        partial = run.config.with_name(".config.yaml.partial")
-        partial.write_text(to_yaml(config), encoding="utf-8")
-        partial.replace(run.config)
+        atomic_write(run.config, to_yaml(config), force=True)
 
 
 def describe_run(path: Path) -> dict[str, Any]:

@@ -143,11 +143,12 @@ def open_trained(path: Path, which: str = "best", device: str = "auto") -> Train
 
     which: `best` (lowest validation loss; the newest where none is marked), `latest`, or a step.
     """
+    run, config = open_run(path)  # a mistake in the call is told before torch is imported
+
     from artgen.engine.checkpoint import unpack_networks
     from artgen.engine.device import set_threads, torch_device
     from artgen.registry import family_class
 
-    run, config = open_run(path)
     target = torch_device(device)
     set_threads(config.device.threads)
     saved = choose_checkpoint(run, which)

@@ -13,7 +13,6 @@ import importlib.util
 import json
 import os
 import pickle
-import platform
 import re
 import shutil
 import statistics
@@ -72,16 +71,13 @@ def main() -> None:
 
 
 def machine() -> str:
-    """The processor's name, its cores, and torch."""
-    name = platform.processor() or platform.machine()
-    if Path("/proc/cpuinfo").exists():
-        info = Path("/proc/cpuinfo").read_text()
-        found = re.search(r"model name\s*: (.+)", info)
-        name = found.group(1) if found and "unknown" not in found.group(1).lower() else name
-        name += "".join(
-            f" with {label}" for flag, label in (("amx_bf16", "AMX"), ("avx512_bf16", "AVX-512 BF16")) if flag in info
-        )
-    return f"{name}, {len(os.sched_getaffinity(0))} cores, torch {torch.__version__}"
+    """The processor's name, what it multiplies fast, its cores, and torch."""
+    from artgen.cli.doctor import processor_name
+
+    cpuinfo = Path("/proc/cpuinfo")
+    flags = cpuinfo.read_text() if cpuinfo.exists() else ""
+    fast = "".join(f" with {label}" for flag, label in (("amx_bf16", "AMX"), ("avx512_bf16", "AVX-512 BF16")) if flag in flags)
+    return f"{processor_name()}{fast}, {len(os.sched_getaffinity(0))} cores, torch {torch.__version__}"
 
 
 def table(rows: list[tuple[str, ...]]) -> None:
