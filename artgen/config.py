@@ -41,6 +41,13 @@ class IsPath:
         return str(path if path.is_absolute() else base / path)
 
 
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+ONE_OR_MORE = BeforeValidator(_as_list, json_schema_input_type=str | list[str])
+"""For a list of names of which a single one may stand without brackets, as in `path: poems.txt`."""
+
 PositiveInt = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 

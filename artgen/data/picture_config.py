@@ -7,15 +7,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from artgen.config import IsPath, PositiveInt, Section
+from artgen.config import ONE_OR_MORE, IsPath, PositiveInt, Section
 
 DEMO_SETS = ("geometric", "harmonographs", "flow-fields", "truchet")  # artgen.data.demo_pictures draws them
 COLOURS = {"white": "#ffffff", "black": "#000000", "grey": "#808080"}
-
-
-def _as_list(value: Any) -> Any:
-    """One name may stand without brackets, as in `path: photos`."""
-    return [value] if isinstance(value, str) else value
 
 
 def _as_colour(value: Any) -> str:
@@ -26,11 +21,7 @@ def _as_colour(value: Any) -> str:
     return colour
 
 
-PicturePaths = Annotated[
-    list[str],
-    BeforeValidator(_as_list, json_schema_input_type=str | list[str]),
-    IsPath(*DEMO_SETS),
-]
+PicturePaths = Annotated[list[str], ONE_OR_MORE, IsPath(*DEMO_SETS)]
 Colour = Annotated[str, BeforeValidator(_as_colour, json_schema_input_type=str)]
 
 

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
-from artgen.config import IsPath, PositiveInt, Section
+from artgen.config import ONE_OR_MORE, IsPath, PositiveInt, Section
 
 EMBEDDED = "python-docs"  # the manual that ships inside Python itself: pydoc_data.topics
 STANDARD_INPUT = "-"
 DOWNLOADS = ("tinyshakespeare",)  # artgen.data.named has their addresses and checksums
 
 
-def _as_list(value: Any) -> Any:
-    """One name may stand without brackets, as in `path: poems.txt`."""
-    return [value] if isinstance(value, str) else value
-
-
-DataPaths = Annotated[
-    list[str],
-    BeforeValidator(_as_list, json_schema_input_type=str | list[str]),
-    IsPath(EMBEDDED, STANDARD_INPUT, *DOWNLOADS),
-]
+DataPaths = Annotated[list[str], ONE_OR_MORE, IsPath(EMBEDDED, STANDARD_INPUT, *DOWNLOADS)]
 
 
 class TokenizerConfig(Section):

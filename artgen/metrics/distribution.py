@@ -14,17 +14,16 @@ from torch import Tensor
 
 from artgen.errors import UsageError
 from artgen.metrics.estimate import (
-    BLOCK,
     REPLICATES,
     Estimate,
     as_vectors,
     counts,
+    distance_blocks,
     estimate,
     estimate_mean,
     mean_over_own_pairs,
     mean_over_pairs,
     resamplings,
-    squared_distances,
 )
 
 Vectors = np.ndarray | Tensor
@@ -123,9 +122,7 @@ def manifold(
     in_real = torch.zeros(len(x))
     density = torch.zeros(len(x), dtype=torch.float64)
     in_samples, covered = torch.zeros(len(y)), torch.zeros(len(y))
-    for begin in range(0, len(x), BLOCK):
-        block = slice(begin, begin + BLOCK)
-        distances = squared_distances(x[block], y)
+    for block, distances in distance_blocks(x, y):
         in_real[block] = (distances <= radii_y[:, k - 1]).any(dim=1).float()
         density[block] = (distances <= radii_y[:, k_coverage - 1]).double().sum(dim=1) / k_coverage
         in_samples = in_samples.maximum((distances <= radii_x[block, None, k - 1]).any(dim=0).float())
@@ -140,13 +137,8 @@ def manifold(
 
 def _squared_radii(x: Tensor, k: int) -> Tensor:
     """Squared distances to the 1st to k-th nearest neighbour of each vector among the others: x [n, d] -> [n, k]."""
-    found = []
-    for begin in range(0, len(x), BLOCK):
-        distances = squared_distances(x[begin : begin + BLOCK], x)
-        rows = torch.arange(len(distances))
-        distances[rows, begin + rows] = torch.inf
-        found.append(distances.topk(k, largest=False).values)
-    return torch.cat(found)
+    blocks = distance_blocks(x, x, leave_one_out=True)
+    return torch.cat([distances.topk(k, largest=False).values for _, distances in blocks])
 
 
 def _turned(figure: Estimate) -> Estimate:

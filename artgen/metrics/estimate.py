@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -103,6 +103,19 @@ def squared_distances(x: Tensor, y: Tensor) -> Tensor:
     middle = y.mean(dim=0)  # near numbers cancel less exactly the larger they are
     x, y = x - middle, y - middle
     return (x.square().sum(dim=1)[:, None] + y.square().sum(dim=1) - 2 * (x @ y.T)).clamp_(min=0)
+
+
+def distance_blocks(x: Tensor, y: Tensor, leave_one_out: bool = False) -> Iterator[tuple[slice, Tensor]]:
+    """`squared_distances` of x [n, d] to y [m, d], some rows at a time: (which rows, [rows, m]).
+
+    leave_one_out: y is x, and every vector is infinitely far from itself.
+    """
+    for begin in range(0, len(x), BLOCK):
+        distances = squared_distances(x[begin : begin + BLOCK], y)
+        rows = torch.arange(len(distances))
+        if leave_one_out:
+            distances[rows, begin + rows] = torch.inf
+        yield slice(begin, begin + len(distances)), distances
 
 
 def as_vectors(x: np.ndarray | Tensor) -> Tensor:

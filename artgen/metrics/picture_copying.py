@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from artgen.errors import UsageError
-from artgen.metrics.estimate import BLOCK, REPLICATES, Estimate, as_vectors, estimate, resamplings, squared_distances
+from artgen.metrics.estimate import REPLICATES, Estimate, as_vectors, distance_blocks, estimate, resamplings, squared_distances
 from artgen.metrics.pictures import Pictures, as_rgb, check_same_size, in_batches, pixel_vectors, resize
 
 WORKING_SIZE = 64  # pixels of the longer side at which pictures are compared
@@ -133,14 +133,7 @@ def feature_nearness(
 
 def _distances(x: Tensor, y: Tensor, leave_one_out: bool = False) -> Tensor:
     """Of each vector of x [n, d] to the nearest of y [m, d]: [n]."""
-    found = []
-    for begin in range(0, len(x), BLOCK):
-        distances = squared_distances(x[begin : begin + BLOCK], y)
-        if leave_one_out:
-            rows = torch.arange(len(distances))
-            distances[rows, begin + rows] = torch.inf
-        found.append(distances.amin(dim=1).sqrt())
-    return torch.cat(found)
+    return torch.cat([distances.amin(dim=1).sqrt() for _, distances in distance_blocks(x, y, leave_one_out)])
 
 
 def _check_numbers(samples: Sized, training: Sized, held_out: Sized | None) -> None:

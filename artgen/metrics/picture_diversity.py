@@ -10,11 +10,11 @@ from torch import Tensor
 
 from artgen.errors import UsageError
 from artgen.metrics.estimate import (
-    BLOCK,
     REPLICATES,
     Estimate,
     as_vectors,
     counts,
+    distance_blocks,
     estimate,
     estimate_mean,
     mean_over_own_pairs,
@@ -87,11 +87,9 @@ def duplicates(pictures: Pictures, tolerance: float = TWIN, replicates: int = RE
         raise UsageError(f"{len(pictures)} pictures are too few to have twins, 2 are needed")
     x = as_vectors(pixel_vectors(pictures, SIZE))
     nearest, twin = torch.empty(len(x), dtype=torch.float64), torch.empty(len(x), dtype=torch.int64)
-    for begin in range(0, len(x), BLOCK):
-        distances = _distances(x[begin : begin + BLOCK], x)
-        rows = torch.arange(len(distances))
-        distances[rows, begin + rows] = torch.inf
-        nearest[begin + rows], twin[begin + rows] = distances.min(dim=1)
+    for block, distances in distance_blocks(x, x, leave_one_out=True):
+        nearest[block], twin[block] = distances.min(dim=1)
+    nearest.sqrt_()
     twins = {}
     for i in torch.nonzero(nearest <= tolerance)[:, 0].tolist():
         twins[min(i, int(twin[i])), max(i, int(twin[i]))] = float(nearest[i])

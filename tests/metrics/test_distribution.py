@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from artgen.errors import UsageError
-from artgen.metrics import distribution as module
+from artgen.metrics import estimate as module
 from artgen.metrics.distribution import fid, frechet_distance, kid, manifold
 from tests.metrics.drawn import gaussian
 
