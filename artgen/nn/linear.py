@@ -63,7 +63,14 @@ class _OneDNNLinear(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None]:
         x, weight = ctx.saved_tensors
         needs_x, needs_weight = ctx.needs_input_grad
-        return _product(grad, weight.t()) if needs_x else None, _product(grad.t(), x.t()) if needs_weight else None
+        return _product(grad, weight.t()) if needs_x else None, _gradient_of_weight(grad, x) if needs_weight else None
+
+
+def _gradient_of_weight(grad: Tensor, x: Tensor) -> Tensor:
+    """Gᵀ x, or (xᵀ G)ᵀ where that has fewer rows: oneDNN puts the first matrix into another order, which takes its time."""
+    if grad.shape[1] <= x.shape[1]:
+        return _product(grad.t(), x.t())
+    return _product(x.t(), grad.t()).t()
 
 
 def _product(a: Tensor, b: Tensor) -> Tensor:
