@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import warnings
-import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
-from safetensors.torch import load as load_safetensors
 from torch import Tensor
 
 from artgen.errors import UsageError
+from artgen.metrics import inception, squeezenet
 from artgen.metrics.pictures import Pictures, in_batches, resize
-from artgen.metrics.squeezenet import WIDTH, SqueezeNet, build_squeezenet
+from artgen.metrics.weights import LARGEST_FILE, read_weights
 
-SMALLEST = 32  # pixels; below, a network that was made for 227 sees nothing but blur
-LARGEST_FILE = 256 << 20  # bytes; the weights take 5 MB
-BATCH = 16  # pictures; the first layer's output is 5 MB each
+SMALLEST = 32  # pixels; below, a network that was made for 227 or 299 sees nothing but blur
+BATCH = 16  # pictures; the first layers' outputs are 5 to 6 MB each
+N_CLASSES = 1000  # of ImageNet
 
 
 @dataclass(frozen=True)
@@ -32,7 +28,7 @@ class FeatureNetwork:
     name: str
     sha256: str  # of the weights file
     width: int  # numbers in a vector
-    network: SqueezeNet
+    network: squeezenet.SqueezeNet | inception.Inception
 
     @torch.no_grad()
     def __call__(self, pictures: Pictures, advance: Callable[[int], object] | None = None) -> Tensor:
@@ -50,7 +46,7 @@ class FeatureNetwork:
     def logits(self, pictures: Pictures) -> Tensor:
         """How much each picture looks like each of ImageNet's 1,000 classes, float32 [n, 1000]: shows whether weights and
         input convention are the right ones."""
-        return self._read(pictures, self.network.logits, self.network.conv10.out_channels)
+        return self._read(pictures, self.network.logits, N_CLASSES)
 
     def _read(
         self,
@@ -62,8 +58,8 @@ class FeatureNetwork:
         if pictures.ndim == 4 and min(pictures.shape[1:3]) < SMALLEST:
             size = f"{pictures.shape[2]} x {pictures.shape[1]}"
             raise UsageError(f"pictures of {size} pixels are too small for a feature network, which needs {SMALLEST} or more")
-        side = self.network.convention.size
-        device = self.network.conv10.weight.device
+        side = self.network.size
+        device = next(self.network.parameters()).device
         found = torch.empty(len(pictures), width)
         begin = 0
         # On a GPU the fastest algorithms are neither exact nor repeatable.
@@ -81,7 +77,7 @@ def load_features(path: Path | str, device: torch.device | str = "cpu") -> Featu
 
     path: SqueezeNet v1.0, as .npz of arrays named by layer ("fire2.squeeze1x1.weight"; blue first, mean 104, 117, 123, as
         released for Caffe), or as torchvision's squeezenet1_0 in .pth, .pt or .safetensors ("features.3.squeeze.weight").
-        There is no Inception-v3 here, so no figure is comparable to published FIDs.
+        Inception v3, as torchvision's inception_v3, likewise. Which one it is, the names of the tensors say.
 
     Raises UsageError where the file is missing, damaged, of another kind or another network, or holds Python objects: no
     code in it is run.
@@ -89,50 +85,14 @@ def load_features(path: Path | str, device: torch.device | str = "cpu") -> Featu
     path = Path(path)
     try:
         if path.stat().st_size > LARGEST_FILE:
-            raise UsageError(f"{path}: {path.stat().st_size:,} bytes are too many for the weights of SqueezeNet v1.0")
+            raise UsageError(f"{path}: {path.stat().st_size:,} bytes are too many for the weights of a feature network")
         content = path.read_bytes()
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror or error}") from None
-    network = build_squeezenet(_tensors(content, path), str(path)).to(device)
-    return FeatureNetwork("SqueezeNet v1.0", hashlib.sha256(content).hexdigest(), WIDTH, network)
-
-
-def _tensors(content: bytes, path: Path) -> Mapping[str, Tensor]:
-    """The tensors of a weights file, by name."""
-    readers: dict[str, Callable[[bytes], object]] = {
-        ".npz": _read_npz,
-        ".safetensors": load_safetensors,
-        ".pth": _read_pickle,
-        ".pt": _read_pickle,
-    }
-    if path.suffix.lower() not in readers:
-        raise UsageError(f"{path}: unknown kind of weights file, expected one of {', '.join(readers)}")
-    try:
-        found = readers[path.suffix.lower()](content)
-    except Exception as error:  # whatever a damaged or hostile file makes its reader raise: the list is long and not documented
-        raise UsageError(f"{path}: no weights that can be read: {_reason(error)}") from None
-    if not isinstance(found, Mapping) or not all(isinstance(t, Tensor) for t in found.values()):
-        raise UsageError(f"{path}: holds something else than tensors by name, expected the weights of SqueezeNet v1.0")
-    return found
-
-
-def _read_npz(content: bytes) -> dict[str, Tensor]:
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        if sum(member.file_size for member in archive.infolist()) > LARGEST_FILE:
-            raise ValueError("it unpacks to more than the weights of SqueezeNet v1.0 can be")
-    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-        return {name: torch.from_numpy(arrays[name]) for name in arrays.files}
-
-
-def _read_pickle(content: bytes) -> object:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of pickles that torch did not write: they are refused in our own words
-        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-
-
-def _reason(error: Exception) -> str:
-    """The first sentence of what a reader says; torch's go on for a page about how to switch its safety off."""
-    said = str(error).split("\n")[0].split(". ")[0].strip()
-    if "weights_only" in said or "Weights only" in said:
-        return "it holds Python objects, not tensors alone"
-    return said[:200] if said else type(error).__name__
+    tensors = read_weights(content, path)
+    network: squeezenet.SqueezeNet | inception.Inception
+    if inception.is_inception(tensors):
+        network, title = inception.build_inception(tensors, str(path)), inception.TITLE
+    else:
+        network, title = squeezenet.build_squeezenet(tensors, str(path)), squeezenet.TITLE
+    return FeatureNetwork(title, hashlib.sha256(content).hexdigest(), network.width, network.to(device))

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from artgen.errors import UsageError
+from artgen.metrics.weights import fill
 
 # Name, input channels, squeeze, and expand: half of it by 1x1, half by 3x3.
 FIRES = (
@@ -24,6 +24,7 @@ FIRES = (
     ("fire9", 512, 64, 512),
 )
 POOLED = ("conv1", "fire4", "fire8")  # the layers that a max pool follows
+TITLE = "SqueezeNet v1.0"
 WIDTH = 512  # of the features
 N_CLASSES = 1000
 
@@ -69,10 +70,12 @@ class SqueezeNet(nn.Module):
 
     mean: Tensor
     deviation: Tensor
+    width = WIDTH
 
     def __init__(self, convention: Convention) -> None:
         super().__init__()
         self.convention = convention
+        self.size = convention.size
         self.conv1 = nn.Conv2d(3, 96, 7, stride=2)
         for name, d_in, squeeze, d_out in FIRES:
             self.add_module(name, Fire(d_in, squeeze, d_out))
@@ -108,26 +111,8 @@ def build_squeezenet(tensors: Mapping[str, Tensor], where: str) -> SqueezeNet:
     Raises UsageError that names the first tensor that is missing, of another shape, too many, or not finite.
     """
     torchvision = "features.0.weight" in tensors
-    names = _torchvision_names() if torchvision else {}
     network = SqueezeNet(TORCHVISION if torchvision else CAFFE)
-    wanted = {names.get(key, key): target for key, target in network.state_dict().items()}
-    for name, target in wanted.items():
-        if name not in tensors:
-            raise UsageError(f"{where}: has no tensor {name!r}, so these are not the weights of SqueezeNet v1.0")
-        tensor = tensors[name]
-        if tensor.shape != target.shape:
-            have, want = list(tensor.shape), list(target.shape)
-            raise UsageError(f"{where}: tensor {name!r} is {have}, SqueezeNet v1.0 has {want}")
-        if not tensor.is_floating_point() or not tensor.isfinite().all():
-            raise UsageError(
-                f"{where}: tensor {name!r} is {tensor.dtype} or not finite, expected finite floating-point numbers"
-            )
-    extra = next((name for name in tensors if name not in wanted), None)
-    if extra is not None:
-        raise UsageError(f"{where}: has a tensor {extra!r}, which SqueezeNet v1.0 has not")
-    with torch.no_grad():
-        for name, target in wanted.items():
-            target.copy_(tensors[name])
+    fill(network, tensors, where, TITLE, _torchvision_names() if torchvision else None)
     return network.eval().requires_grad_(False)
 
 

@@ -19,6 +19,7 @@ from artgen.errors import UsageError
 from artgen.metrics.distribution import kid
 from artgen.metrics.features import load_features
 from artgen.metrics.squeezenet import CAFFE, FIRES, TORCHVISION, SqueezeNet, _torchvision_names
+from artgen.vision import models
 from tests.metrics.drawn import noise, photograph, shapes, shared
 
 WEIGHTS = "weights/squeezenet_v1.0_deepcompressed.npz"
@@ -269,3 +270,76 @@ def test_an_archive_that_unpacks_to_gigabytes_is_refused_unread(tmp_path: Path) 
         for _ in range(300):
             member.write(bytes(1 << 20))
     assert "unpacks to more" in refusal(tmp_path / "bomb.npz")
+
+
+# ---------------------------------------------------------------- Inception
+
+
+@pytest.fixture(scope="module")
+def inception() -> dict[str, Tensor]:
+    """Weights in torchvision's names, drawn at random, as its file of inception_v3 has them."""
+    torch.manual_seed(0)
+    network = models.inception_v3(weights=None, init_weights=False, aux_logits=True)
+    for module in network.modules():
+        if isinstance(module, torch.nn.Conv2d):  # so that what is told apart at the beginning still is at the end
+            torch.nn.init.kaiming_normal_(module.weight)
+        if isinstance(module, torch.nn.BatchNorm2d):  # not the 0 and 1 that would hide a mistake
+            torch.nn.init.uniform_(module.running_mean, -0.1, 0.1)
+            torch.nn.init.uniform_(module.running_var, 0.5, 1.5)
+    return {name: tensor.clone() for name, tensor in network.state_dict().items()}
+
+
+def test_inception_is_recognised_named_and_reads_as_torchvisions_network_does(
+    inception: dict[str, Tensor], tmp_path: Path
+) -> None:
+    torch.save(inception, tmp_path / "w.pth")
+    features = load_features(tmp_path / "w.pth")
+    assert (features.name, features.width) == ("Inception v3", 2048)
+    assert features.sha256 == hashlib.sha256((tmp_path / "w.pth").read_bytes()).hexdigest()
+    pictures = shapes(2, 299)
+    found = features(pictures)
+    assert found.shape == (2, 2048) and found.dtype == torch.float32
+
+    # Its own preparation of pictures, from ImageNet's mean and deviation to -1 … 1, and the pool caught on its way.
+    theirs = models.inception_v3(weights=None, init_weights=False, aux_logits=True, transform_input=True)
+    theirs.load_state_dict(inception)
+    theirs.eval()
+    pooled: list[Tensor] = []
+    theirs.avgpool.register_forward_hook(lambda module, inputs, output: pooled.append(output.flatten(1)))
+    x = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255
+    x = (x - torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)) / torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
+    with torch.no_grad():
+        logits = theirs(x)
+    assert torch.allclose(found, pooled[0], rtol=1e-3, atol=1e-4)
+    assert torch.allclose(features.logits(pictures), logits, rtol=1e-3, atol=1e-4)
+    assert float(found.std(dim=0).mean()) > 0.01 * float(found.mean())  # the two pictures are told apart
+
+
+def test_inception_without_the_branch_of_training_and_without_counters_is_the_same(
+    inception: dict[str, Tensor], tmp_path: Path
+) -> None:
+    few = {n: t for n, t in inception.items() if not n.startswith("AuxLogits.") and not n.endswith(".num_batches_tracked")}
+    save_file(few, tmp_path / "few.safetensors")
+    save_file(inception, tmp_path / "all.safetensors")
+    pictures = shapes(1, 64)
+    assert torch.equal(
+        load_features(tmp_path / "few.safetensors")(pictures), load_features(tmp_path / "all.safetensors")(pictures)
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda w: w.pop("Mixed_7c.branch_pool.bn.running_var"), ": has no tensor 'Mixed_7c.branch_pool.bn.running_var', so"),
+        (lambda w: w.update({"fc.weight": torch.zeros(10, 2048)}), ": tensor 'fc.weight' is [10, 2048], Inception v3 has"),
+        (lambda w: w.update({"fc.bias": torch.zeros(1008)}), ": is TensorFlow's Inception of 2015"),
+        (lambda w: w.update({"Mixed_8a.bias": torch.zeros(3)}), ": has a tensor 'Mixed_8a.bias', which Inception v3 has not"),
+    ],
+)
+def test_inceptions_first_wrong_tensor_is_named(
+    change: Callable[[dict[str, Tensor]], None], said: str, inception: dict[str, Tensor], tmp_path: Path
+) -> None:
+    tensors = dict(inception)
+    change(tensors)
+    save_file(tensors, tmp_path / "w.safetensors")
+    assert refusal(tmp_path / "w.safetensors").startswith(said)
