@@ -11,6 +11,11 @@ import typer
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")]
+CheckpointOption = Annotated[str, typer.Option("--checkpoint", help="best, latest, or a step.")]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Change a value of the run's sample section for this call, such as line_length=null."),
+]
 DeviceOption = Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda, cuda:1 or mps.")]
 
 

@@ -28,7 +28,9 @@ ClickException: Any = ClickUsageError.__bases__[0]
 COMMANDS = {
     "train": "Train a model on your work, into a run folder.",
     "sample": "Make new work with a trained run.",
-    "evaluate": "Score a trained run: likelihood, variety, and whether it copies.",
+    "interpolate": "Walk from sample to sample: a video, an animation, or frames.",
+    "edit": "Change a picture, or a sample, with a trained run.",
+    "evaluate": "Score a trained run: quality, variety, and whether it copies.",
     "show": "Print how a file was made, or what a run is.",
     "reproduce": "Make a file again, byte for byte, from its recipe.",
     "families": "List the kinds of model there are.",
@@ -141,8 +143,8 @@ def _explain(error: Exception) -> tuple[str, int]:
     first = (str(error).splitlines() or [""])[0]
     no_memory = "not enough memory" in first or "can't allocate memory" in first  # how torch says it, on one system or another
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or no_memory:
-        smaller = "train.batch_size, model.context, model.d_model or --max-tokens"
-        return f"out of memory: a smaller {smaller} needs less, or train.accumulate", 1
+        smaller = "train.batch_size, model.context, model.d_model or --max-tokens (of pictures data.size or sample.batch)"
+        return f"out of memory: a smaller {smaller} needs less, or a larger train.accumulate", 1
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EFBIG, errno.EDQUOT):
         return f"{error.filename or 'output'}: {os.strerror(error.errno)}", 1
     return f"internal error: {type(error).__name__}: {first}; run again with --debug for the traceback", 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,39 +29,47 @@ class ReproduceReport:
 
 
 def start_reproducing(file: Path, run: Path | None, out: Path | None, force: bool, device: str | None) -> ReproduceReport:
-    """Samples anew what `file`'s recipes say, writes it to `out`, and compares. Raises where the run's weights are others."""
-    from artgen.cli.sampling import make_recipe, sample_options
+    """Makes anew what `file`'s recipes say, writes it to `out`, and compares. Raises where the run's weights are others."""
+    from artgen.cli.making import from_recipe, make_recipe
     from artgen.engine.run import RunFolder, open_run, open_trained
-    from artgen.media.text import check_out, read_recipe, write_text
+    from artgen.media.reading import read_recipe
 
     found = read_recipe(file)
     first = found.recipes[0]
     target = out or file.with_name(f"{file.stem}-again{file.suffix}")
     if target.is_dir():
         target = target / file.name
-    check_out(target, 1, force)
     folder = run or Path(first.run)
     if not RunFolder(folder).holds_run():
         raise UsageError(f"{folder}: the run that {file} was made with is not here; --run says where it is now")
     _, config = open_run(folder)
+    options, request = from_recipe(first, config, where=str(file))
+    request.check(config, options, len(found.recipes), target, force)
 
     # Only now torch: a mistake above is told in a tenth of a second.
     step = _step_with(RunFolder(folder).checkpoints, first.checkpoint)
     if step is None:
         raise ArtgenError(f"{folder}: no checkpoint here has the weights {first.checkpoint[:12]}… that {file} was made with")
     trained = open_trained(folder, str(step), device or first.device)
-    options = sample_options(config, first.options)
-    # Samples of one call share a batch, so all of them are made again together, also those that are in other files.
+    # Works of one call share a batch, so all of them are made again together, also those that are in other files.
     n = first.n_samples
-    if not all(0 <= recipe.index < n for recipe in found.recipes):
-        raise UsageError(f"{file}: damaged recipe: it numbers its samples beyond the {n} that it says were made")
-    samples = trained.family.sample(trained.networks, options, n=n, seed=first.seed)
+    _check_numbers(file, found.recipes, n)
+    samples = request.make(trained, options, n, first.seed)
+    _check_numbers(file, found.recipes, len(samples))
     works = [samples[recipe.index].work for recipe in found.recipes]
-    recipes = [make_recipe(trained, first.run, options, first.seed, recipe.index, n) for recipe in found.recipes]
-    write_text(works, target, recipes, force)
+    recipes = [
+        make_recipe(first.command, trained, first.run, options, request, first.seed, recipe.index, n)
+        for recipe in found.recipes
+    ]
+    request.write(works, target, recipes, force)
     identical = target.read_bytes() == file.read_bytes()
     note = "" if identical else _why(first, recipes[0], found.unchanged)
     return ReproduceReport(str(file), str(target), identical, note)
+
+
+def _check_numbers(file: Path, recipes: Sequence[Recipe], n: int) -> None:
+    if not all(0 <= recipe.index < n for recipe in recipes):
+        raise UsageError(f"{file}: damaged recipe: it numbers its samples beyond the {n} that it says were made")
 
 
 def _step_with(checkpoints: Path, weights: str) -> int | None:

@@ -1,4 +1,4 @@
-"""`artgen sample`: new work from a trained run."""
+"""`artgen sample`: new work from a trained run, text or pictures."""
 
 from __future__ import annotations
 
@@ -7,7 +7,17 @@ from typing import Annotated, Any
 
 import typer
 
-from artgen.cli.common import DeviceOption, ForceOption, JsonOption, emit, note
+from artgen.cli.common import CheckpointOption, DeviceOption, ForceOption, JsonOption, SetOption, emit, note
+from artgen.cli.picture_options import (
+    BackgroundOption,
+    ClassOption,
+    ColumnsOption,
+    GuidanceOption,
+    PaddingOption,
+    SamplerOption,
+    StepsOption,
+    TruncationOption,
+)
 
 
 def sample(
@@ -41,20 +51,28 @@ def sample(
     acrostic: Annotated[
         str | None, typer.Option("--acrostic", help="Line i begins with the i-th character of this word.")
     ] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Change a value of the run's sample section for this call, such as line_length=null."),
-    ] = None,
+    class_name: ClassOption = None,
+    truncation: TruncationOption = None,
+    sampler: SamplerOption = None,
+    steps: StepsOption = None,
+    guidance: GuidanceOption = None,
+    grid: Annotated[bool, typer.Option("--grid", help="All pictures on one sheet, -o FILE.png.")] = False,
+    columns: ColumnsOption = None,
+    padding: PaddingOption = None,
+    background: BackgroundOption = None,
+    set_: SetOption = None,
     out: Annotated[
-        str | None, typer.Option("--out", "-o", help="A file, or a folder for one file each, instead of the terminal (-).")
+        str | None,
+        typer.Option("--out", "-o", help="A file, or a folder for one file each. Default, for text alone: the terminal (-)."),
     ] = None,
     force: ForceOption = False,
-    checkpoint: Annotated[str, typer.Option("--checkpoint", help="best, latest, or a step.")] = "best",
+    checkpoint: CheckpointOption = "best",
     device: DeviceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make new work with a trained run."""
-    from artgen.cli.sampling import parse_changes, read_prompt, start_sampling
+    from artgen.cli.making import parse_changes, start_making
+    from artgen.cli.sampling import read_prompt
 
     given: dict[str, Any] = {
         "prompt": read_prompt(prompt, prompt_file),
@@ -69,14 +87,23 @@ def sample(
         "line_length": line_length.split(",") if line_length else None,
         "allowed": allowed,
         "acrostic": acrostic,
+        "class_name": class_name,
+        "truncation": truncation,
+        "sampler": sampler,
+        "steps": steps,
+        "guidance": guidance,
     }
+    asked = {"grid": grid or None, "columns": columns, "padding": padding, "background": background}
     out = None if out == "-" else out
     to_terminal = out is None and not as_json
-    report = start_sampling(
+    report = start_making(
+        "sample",
         run,
         n=n,
         seed=seed,
-        given={**parse_changes(set_ or []), **{key: value for key, value in given.items() if value is not None}},
+        given=given,
+        asked=asked,
+        changes=parse_changes(set_ or []),
         out=out,
         force=force,
         checkpoint=checkpoint,

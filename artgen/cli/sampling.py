@@ -1,47 +1,73 @@
-"""The work behind `artgen sample` and `artgen reproduce`: a run, options and a seed become files with recipes."""
+"""The work behind `artgen sample`."""
 
 from __future__ import annotations
 
-import secrets
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from artgen.config import Section, parse_override, validate
-from artgen.engine.run import TrainedModel, open_trained
+from artgen.cli.making import Request, Stream
+from artgen.cli.picture_request import SheetRequest, progress
+from artgen.config import RunConfig
+from artgen.engine.run import TrainedModel
 from artgen.errors import UsageError
+from artgen.media.places import is_folder
+from artgen.media.recipe import Recipe, read_bytes
 
-Stream = Callable[[int, str], None]
+if TYPE_CHECKING:
+    from artgen.families.base import Sample
 
 
-@dataclass
-class SampleReport:
-    """What was made."""
+class TextSample(Request):
+    """Texts. Their options are all in the sample section."""
 
-    run: str
-    seed: int
-    samples: list[Any]
-    files: list[Path]
-    checkpoint_step: int
-    options: dict[str, Any]
+    medium: ClassVar[str] = "text"
 
-    def as_dict(self) -> dict[str, Any]:
-        return {
-            "run": self.run,
-            "seed": self.seed,
-            "checkpoint_step": self.checkpoint_step,
-            "options": self.options,
-            "files": [str(path) for path in self.files],
-            "samples": [{"text": made.work, **made.figures} for made in self.samples],
-        }
+    def check(self, config: RunConfig, options: Any, n: int, out: str | Path | None, force: bool) -> None:
+        from artgen.media.text import check_out
 
-    def summary(self) -> str:
-        tokens = sum(made.figures["tokens"] for made in self.samples)
-        seconds = max(made.figures["seconds"] for made in self.samples)
+        if out is not None:
+            check_out(out, n, force)
+
+    def make(self, trained: TrainedModel, options: Any, n: int, seed: int, stream: Stream | None = None) -> list[Sample]:
+        made: list[Sample] = trained.family.sample(trained.networks, options, n=n, seed=seed, stream=stream)
+        return made
+
+    def write(self, works: Sequence[str], out: str | Path, recipes: Sequence[Recipe], force: bool) -> list[Path]:
+        from artgen.media.text import write_text
+
+        return write_text(works, out, recipes, force)
+
+    def summary(self, samples: Sequence[Sample], seed: int) -> str:
+        tokens = sum(made.figures["tokens"] for made in samples)
+        seconds = max(made.figures["seconds"] for made in samples)
         rate = f", {tokens / seconds:,.0f} tokens/s" if seconds > 0 else ""
-        return f"{tokens:,} tokens in {seconds:.2f} s{rate}; --seed {self.seed} makes the same again"
+        return f"{tokens:,} tokens in {seconds:.2f} s{rate}; --seed {seed} makes the same again"
+
+    def shown(self, sample: Sample) -> dict[str, Any]:
+        return {"text": sample.work, **sample.figures}
+
+
+class PictureSample(SheetRequest):
+    """Pictures: one, a sheet of several, or a file for each."""
+
+    grid: bool = False
+
+    def check(self, config: RunConfig, options: Any, n: int, out: str | Path | None, force: bool) -> None:
+        super().check(config, options, n, out, force)
+        if self.grid and out is not None and is_folder(out):
+            raise UsageError(f"{out}: a folder gets a file for each picture, --grid needs one: -o FILE.png")
+
+    def make(self, trained: TrainedModel, options: Any, n: int, seed: int, stream: Stream | None = None) -> list[Sample]:
+        with progress(n, "picture") as reach:
+            made: list[Sample] = trained.family.sample(
+                trained.networks, options, n=n, seed=seed, stream=lambda done, _: reach(done)
+            )
+        return made
+
+
+REQUESTS = (TextSample, PictureSample)
 
 
 def read_prompt(prompt: str | None, prompt_file: str | None) -> str | None:
@@ -53,8 +79,6 @@ def read_prompt(prompt: str | None, prompt_file: str | None) -> str | None:
             raise UsageError("standard input: is closed, expected the prompt")
         data, name = sys.stdin.buffer.read(), "standard input"
     elif prompt_file is not None:
-        from artgen.media.recipe import read_bytes
-
         data, name = read_bytes(Path(prompt_file)), prompt_file
     else:
         return prompt
@@ -63,77 +87,3 @@ def read_prompt(prompt: str | None, prompt_file: str | None) -> str | None:
     except UnicodeDecodeError as error:
         raise UsageError(f"{name}: not UTF-8 text (byte {error.start})") from None
     return text.removesuffix("\n")  # the end of the file's last line is not meant
-
-
-def start_sampling(
-    run: str,
-    n: int,
-    seed: int | None,
-    given: dict[str, Any],
-    out: str | None,
-    force: bool,
-    checkpoint: str,
-    device: str,
-    stream: Stream | None = None,
-) -> SampleReport:
-    """Opens a run, lays `given` over its `sample` section, samples, and writes files where `out` names them."""
-    from artgen.engine.run import open_run
-
-    _, config = open_run(Path(run))  # a mistake in the call is told before torch is imported
-    options = sample_options(config, given)
-    if out is not None:
-        from artgen.media.text import check_out
-
-        check_out(out, n, force)
-    trained = open_trained(Path(run), checkpoint, device)
-    seed = secrets.randbelow(2**31) if seed is None else seed
-    samples = trained.family.sample(trained.networks, options, n=n, seed=seed, stream=stream)
-    files = []
-    if out is not None:
-        from artgen.media.text import write_text
-
-        recipes = [make_recipe(trained, run, options, seed, index, n) for index in range(n)]
-        files = write_text([made.work for made in samples], out, recipes, force)
-    return SampleReport(run, seed, samples, files, trained.checkpoint.step, options.model_dump(mode="json"))
-
-
-def parse_changes(assignments: list[str]) -> dict[str, Any]:
-    """What `--set` lays over the sample section: `line_length=null`, or `sample.line_length=null` as in a training call."""
-    changes = {}
-    for assignment in assignments:
-        keys, value = parse_override(assignment)
-        if keys[0] == "sample":
-            keys = keys[1:]
-        if len(keys) != 1:
-            raise UsageError(f"--set {assignment}: expected a key of the sample section, such as --set temperature=0.9")
-        changes[keys[0]] = value
-    return changes
-
-
-def sample_options(config: Any, given: dict[str, Any]) -> Section:
-    """The config's `sample` section with the call's options laid over it."""
-    section = config.sample
-    return validate(type(section), {**section.model_dump(), **given}, where="sample")
-
-
-def make_recipe(trained: TrainedModel, run: str, options: Section, seed: int, index: int, n_samples: int) -> Any:
-    """How sample `index` of `n_samples` was made."""
-    import torch
-
-    from artgen.media.recipe import Recipe
-
-    network = next(iter(trained.networks.values()))
-    return Recipe(
-        command="sample",
-        family=trained.config.family,
-        run=run,
-        checkpoint=trained.checkpoint.weights_sha256(),
-        seed=seed,
-        index=index,
-        n_samples=n_samples,
-        options=options.model_dump(mode="json"),
-        device=next(network.parameters()).device.type,
-        torch=str(torch.__version__),
-        threads=torch.get_num_threads(),
-        licence="made by a model trained on the run's data; the rights in that data still hold",
-    )

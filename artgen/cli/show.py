@@ -23,7 +23,7 @@ def show(
         facts = describe_run(file)
         emit(as_json, facts, "\n".join(f"{key:<18}{value}" for key, value in facts.items() if not isinstance(value, dict)))
         return
-    from artgen.media.text import read_recipe
+    from artgen.media.reading import read_recipe
 
     found = read_recipe(file)
     recipe, others = found.recipes[0], len(found.recipes) - 1

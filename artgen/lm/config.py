@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pydantic import Field
 
 from artgen.config import Fraction, PositiveInt, Section
@@ -9,6 +11,8 @@ from artgen.config import Fraction, PositiveInt, Section
 
 class TextSampleConfig(Section):
     """How text is made. The command line's options are laid over this section."""
+
+    medium: ClassVar[str] = "text"
 
     prompt: str = Field("", description="text that the sample continues; empty: it begins like a document")
     max_tokens: PositiveInt = Field(500, le=1_000_000_000, description="most tokens made, the prompt not counted")

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from PIL import Image, ImageSequence, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
@@ -76,6 +77,27 @@ def check_out(out: Path | str, n_works: int, force: bool = False) -> None:
     """Raises what `write_pictures` would about the place, for work that takes long and would else find out at its end."""
     _check_name(out, (".png",))
     check_places(out, n_works, ".png", force)
+
+
+def on_background(work: Pixels, background: tuple[int, int, int] | None) -> Pixels:
+    """A transparent picture laid on a colour, without transparency then; None, or an opaque picture: as it is."""
+    if background is None or work.ndim < 3 or work.shape[2] != 4:
+        return work
+    ground = Image.new("RGBA", (work.shape[1], work.shape[0]), background)
+    return np.asarray(Image.alpha_composite(ground, to_image(work)).convert("RGB"))
+
+
+def enlarge(work: Pixels, factor: int, smooth: bool = True) -> Pixels:
+    """A picture with so many times the pixels on each side, smooth, or each pixel as a square."""
+    if factor == 1:
+        return work
+    image = to_image(work)
+    size = (image.width * factor, image.height * factor)
+    if not smooth:
+        return np.asarray(image.resize(size, Image.Resampling.NEAREST))
+    if image.mode == "RGBA":  # colours weighted by alpha: else those of pixels that cannot be seen would show at the edges
+        return np.asarray(image.convert("RGBa").resize(size, Image.Resampling.LANCZOS).convert("RGBA"))
+    return np.asarray(image.resize(size, Image.Resampling.LANCZOS))
 
 
 def read_recipe(path: Path) -> FileRecipes:

@@ -40,17 +40,8 @@ def make_sheet(works: Sequence[Pixels], sheet: Sheet | None = None) -> Pixels:
     if sheet.captions and len(sheet.captions) != len(works):
         raise ValueError(f"{len(works)} pictures and {len(sheet.captions)} captions")
     images = [to_image(work) for work in works]
-    columns = sheet.columns or math.ceil(math.sqrt(len(images)))
-    columns = min(columns, len(images))
-    rows = math.ceil(len(images) / columns)
-    cell_width = max(image.width for image in images) + sheet.padding
-    cell_height = max(image.height for image in images) + sheet.padding + (CAPTION_LINE if sheet.captions else 0)
-    width, height = columns * cell_width + sheet.padding, rows * cell_height + sheet.padding
-    if width * height > LARGEST:
-        raise UsageError(
-            f"a sheet of {len(images):,} pictures would have {width:,} x {height:,} pixels; "
-            "ask for fewer, or for a file each: -o FOLDER/"
-        )
+    largest = max(image.width for image in images), max(image.height for image in images)
+    columns, cell_width, cell_height, width, height = sheet_size(len(images), *largest, sheet)
 
     mode = max((image.mode for image in images), key=("L", "RGB", "RGBA").index)
     if mode == "L" and sheet.background is not None and len(set(sheet.background)) > 1:
@@ -73,6 +64,23 @@ def make_sheet(works: Sequence[Pixels], sheet: Sheet | None = None) -> Pixels:
             text = _cut(sheet.captions[i], font, cell_width - sheet.padding)
             pen.text((left, top + inner_height + 2), text, letters, font)
     return np.asarray(whole.convert(mode))
+
+
+def sheet_size(n: int, width: int, height: int, sheet: Sheet) -> tuple[int, int, int, int, int]:
+    """(columns, width and height of a cell, width and height of the sheet) of n pictures, the largest of that size.
+
+    Raises UsageError where the sheet would be too large.
+    """
+    columns = min(sheet.columns or math.ceil(math.sqrt(n)), n)
+    cell_width = width + sheet.padding
+    cell_height = height + sheet.padding + (CAPTION_LINE if sheet.captions else 0)
+    whole = columns * cell_width + sheet.padding, math.ceil(n / columns) * cell_height + sheet.padding
+    if whole[0] * whole[1] > LARGEST:
+        raise UsageError(
+            f"a sheet of {n:,} pictures would have {whole[0]:,} x {whole[1]:,} pixels; "
+            "ask for fewer, or for a file each: -o FOLDER/"
+        )
+    return columns, cell_width, cell_height, *whole
 
 
 def to_image(work: Pixels) -> Image.Image:

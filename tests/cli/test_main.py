@@ -129,7 +129,7 @@ def test_the_version(call: Call) -> None:
     [
         (["trian"], "there is no command 'trian', did you mean 'train'?"),
         (["smaple", "run"], "there is no command 'smaple', did you mean 'sample'?"),
-        (["xyzzy"], "there is no command 'xyzzy', one of: configs, doctor, evaluate"),
+        (["xyzzy"], "there is no command 'xyzzy', one of: configs, doctor, edit, evaluate"),
         (["sample", "run", "--promt", "x"], "there is no option --promt, did you mean '--prompt'?"),
         (["train", "x", "--outt=y"], "there is no option --outt, did you mean '--out'?"),
         (["--versoin"], "there is no option --versoin, did you mean '--version'?"),

@@ -1,0 +1,30 @@
+"""The recipe of a file of any kind that artgen writes. Which kind it is, its first bytes say, not its name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from artgen.media.recipe import FileRecipes
+
+PICTURES = (b"\x89PNG", b"GIF8")
+MP4 = b"ftyp"  # from the fifth byte on
+
+
+def read_recipe(path: Path) -> FileRecipes:
+    """The recipes of a file, one for each work in it. Raises UsageError where it carries none that can be read."""
+    try:
+        with path.open("rb") as file:
+            begin = file.read(8)
+    except (OSError, ValueError):
+        begin = b""  # the readers of text say what is wrong with it
+    if begin.startswith(PICTURES) or (not begin and path.suffix.lower() in (".png", ".gif", ".apng")):
+        from artgen.media.picture import read_recipe as read
+
+        return read(path)
+    if begin[4:] == MP4:
+        from artgen.media.video import read_recipe as read
+
+        return read(path)
+    from artgen.media.text import read_recipe as read
+
+    return read(path)
