@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from artgen.nn.dropout import dropout
 from artgen.nn.linear import Linear
 
+LEAK = 0.2  # slope of leaky ReLU below 0 (Radford et al. 2016, section 3)
+
 
 class FeedForward(nn.Module):
     """The position-wise network of a Transformer block: [..., d_model] -> [..., d_model].
@@ -72,6 +74,13 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu2": relu2,
 }
 """Plain non-linearities, applied element by element."""
+
+CONVOLUTIONAL: dict[str, Callable[[Tensor], Tensor]] = {
+    **{name: ACTIVATIONS[name] for name in ("relu", "gelu", "silu", "tanh", "sigmoid")},
+    "leaky_relu": lambda x: F.leaky_relu(x, LEAK),
+    "elu": F.elu,  # x where x > 0, else exp(x) - 1 (Clevert et al. 2016, eq. 15 with α = 1)
+}
+"""Those of convolutional networks."""
 
 GATED = {"swiglu": "silu", "geglu": "gelu", "reglu": "relu"}
 """Gated ones, and the plain non-linearity of their gate (Shazeer 2020)."""

@@ -1,0 +1,1 @@
+"""`image.vae`: a convolutional variational autoencoder, the model to learn from."""
