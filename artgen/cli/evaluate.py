@@ -3,36 +3,98 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from artgen.cli.common import DeviceOption, JsonOption, emit
+from artgen.cli.common import DeviceOption, ForceOption, JsonOption, emit
 
 
 def evaluate(
     run: Annotated[Path, typer.Argument(help="The run folder that `artgen train` made.")],
     data: Annotated[
-        list[str] | None, typer.Option("--data", help="What to score. Default: the held-out part of what the run learned from.")
+        list[str] | None,
+        typer.Option(
+            "--data",
+            help="What to score (text) or to compare with (pictures). Default: the held-out part of what the run learned from, "
+            "of pictures all of it.",
+        ),
     ] = None,
-    samples: Annotated[int, typer.Option("--samples", min=0, help="How many samples to judge.")] = 20,
+    samples: Annotated[
+        int | None, typer.Option("--samples", min=0, help="How many samples to judge. Default: 20 texts, 256 pictures.")
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="The seed of the samples.")] = 0,
     stride: Annotated[
         int | None,
         typer.Option(
-            "--stride", min=1, help="Tokens from window to window; fewer is slower and exacter. Default: half the context."
+            "--stride",
+            min=1,
+            help="Text: tokens from window to window; fewer is slower and exacter. Default: half the context.",
         ),
+    ] = None,
+    features: Annotated[
+        Path | None,
+        typer.Option(
+            "--features",
+            help="Pictures: a weights file of SqueezeNet or Inception v3, by whose features they are also compared (KID, FID, "
+            "precision, recall). Nothing is downloaded.",
+        ),
+    ] = None,
+    pairs: Annotated[
+        Path | None,
+        typer.Option(
+            "--pairs", help="Pictures: write the samples nearest to training pictures, beside them, to this PNG file."
+        ),
+    ] = None,
+    batch: Annotated[
+        int | None, typer.Option("--batch", min=1, help="Pictures: how many are made together; fewer needs less memory.")
     ] = None,
     checkpoint: Annotated[str, typer.Option("--checkpoint", help="best, latest, or a step.")] = "best",
     device: DeviceOption = None,
+    force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Score a trained run: likelihood, variety, and whether it copies."""
+    """Score a trained run: quality, variety, and whether it copies."""
+    from artgen.engine.run import open_run
+
+    _, config = open_run(run)  # a mistake in the call is told before torch is imported
+    given: dict[str, Any] = {"stride": stride, "features": features, "pairs": pairs, "batch": batch, "force": force or None}
+    given = {name: value for name, value in given.items() if value is not None}
+    _check_files(features, pairs, force)
+
     from artgen.config import resolve_paths
     from artgen.engine.run import open_trained
+    from artgen.registry import family_class
 
+    family = family_class(config.family)
+    _check_options(config.family, given, family.evaluation_options)
     trained = open_trained(run, checkpoint, device or "auto")
     paths = resolve_paths(type(trained.config.data), {"path": data}, Path.cwd())["path"] if data else None  # type: ignore[attr-defined]
-    card = trained.family.evaluate(trained.networks, trained.run.data, paths, n_samples=samples, seed=seed, stride=stride)
+    n_samples = family.evaluated if samples is None else samples
+    card = trained.family.evaluate(trained.networks, trained.run.data, paths, n_samples=n_samples, seed=seed, **given)
     facts = {"run": str(run), "checkpoint_step": trained.checkpoint.step, **card.as_dict()}
     emit(as_json, facts, card.as_text())
+
+
+def _check_files(features: Path | None, pairs: Path | None, force: bool) -> None:
+    """Raises UsageError where a file is not there, or cannot be written."""
+    from artgen.errors import UsageError
+    from artgen.files import check_writable
+
+    if features is not None and not features.is_file():
+        what = "is a folder" if features.is_dir() else "no such file"
+        raise UsageError(f"--features {features}: {what}, expected a weights file of SqueezeNet or Inception v3")
+    if pairs is not None:
+        if pairs.suffix.lower() != ".png":
+            raise UsageError(f"--pairs {pairs}: expected a name that ends in .png")
+        check_writable(pairs, force)
+
+
+def _check_options(name: str, given: dict[str, Any], valid: tuple[str, ...]) -> None:
+    """Raises UsageError at the first option that the family has no use for."""
+    from artgen.errors import UsageError
+
+    for option in given:
+        if option not in valid:
+            has = ", ".join(f"--{other}" for other in valid) or "none of its kind"
+            raise UsageError(f"--{option}: {name} has no use for it; its own options are {has}")

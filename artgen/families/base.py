@@ -68,6 +68,9 @@ class Family(ABC, Generic[C]):
 
     medium: ClassVar[str]  # which module of `artgen.media` writes its samples
     unit: ClassVar[str] = "examples"  # what the rate of training is counted in
+    evaluated: ClassVar[int] = 20  # samples that `evaluate` judges, unless the user names another number
+    evaluation_options: ClassVar[tuple[str, ...]] = ()  # what the user may give `evaluate` beside data, samples and seed
+    score_name: ClassVar[str] = "held-out loss"  # what `score` gives
 
     @property
     def units_per_example(self) -> int:
@@ -149,10 +152,10 @@ class Family(ABC, Generic[C]):
 
     @abstractmethod
     def evaluate(
-        self, networks: Networks, run_data: Path, paths: list[str] | None, n_samples: int, seed: int, stride: int | None = None
+        self, networks: Networks, run_data: Path, paths: list[str] | None, n_samples: int, seed: int, *args: Any, **asked: Any
     ) -> ScoreCard:
         """Scores held-out data and `n_samples` samples.
 
-        run_data: the run's data folder. paths: the data to score; None: the held-out part of what the run learned from.
-        stride: for sequences, how far scoring windows lie apart.
+        run_data: the run's data folder. paths: the data to score; None: what the run learned from, or held out of it.
+        asked: those of `evaluation_options` that the user gave, by name.
         """

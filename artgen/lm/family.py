@@ -35,6 +35,7 @@ class LanguageModelFamily(Family[C]):
 
     medium: ClassVar[str] = "text"
     unit: ClassVar[str] = "tokens"
+    evaluation_options = ("stride",)
 
     def __init__(self, config: C, tokenizer: Tokenizer, corpus: TextCorpus | None = None) -> None:
         super().__init__(config)

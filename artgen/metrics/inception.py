@@ -35,11 +35,11 @@ class Inception(nn.Module):
 
     def forward(self, pictures: Tensor) -> Tensor:
         """The features: [n, 2048]. The network was trained on -1 to 1."""
-        return self.body(pictures / 127.5 - 1)  # type: ignore[no-any-return]
+        return self.body(pictures / 127.5 - 1)
 
     def logits(self, pictures: Tensor) -> Tensor:
         """How much each picture looks like each of the 1,000 classes of ImageNet: [n, 1000]."""
-        return self.classifier(self(pictures))  # type: ignore[no-any-return]
+        return self.classifier(self(pictures))
 
 
 def is_inception(tensors: Mapping[str, Tensor]) -> bool:

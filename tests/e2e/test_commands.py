@@ -276,6 +276,9 @@ def test_another_text_can_be_piped_into_evaluate(call: Call) -> None:
     facts = json.loads(ok(call("evaluate", "run", "--data", "-", "--samples", 0, "--json", stdin="The old owl sees a hen.\n")))
     assert facts["scored_tokens"] == 23
     assert "stride: 33" in one_line(call("evaluate", "run", "--samples", 0, "--stride", 33), 2)
+    assert "--batch: text.gpt has no use for it; its own options are --stride" in one_line(
+        call("evaluate", "run", "--batch", 2), 2
+    )
 
 
 def test_training_data_can_be_piped(call: Call, home: Path) -> None:
