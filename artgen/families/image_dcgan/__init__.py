@@ -1,0 +1,1 @@
+"""`image.dcgan`: the classic convolutional GAN, to learn the game from."""
