@@ -24,8 +24,9 @@ from artgen.families.base import Networks
 from artgen.files import atomic_write, check_writable
 from artgen.image.batches import to_tensor
 from artgen.image.real_pictures import Halves, Real, find_real
+from artgen.metrics.classes import class_accuracy
 from artgen.metrics.distribution import Vectors, fid, kid, manifold
-from artgen.metrics.estimate import Estimate, as_vectors, distance_blocks, estimate_mean
+from artgen.metrics.estimate import Estimate
 from artgen.metrics.features import FeatureNetwork, load_features
 from artgen.metrics.picture_copying import CopyReport, copy_report, feature_nearness, side_by_side
 from artgen.metrics.picture_diversity import diversity, duplicates
@@ -165,20 +166,10 @@ def _add_diversity(
 def _add_classes(
     card: ScoreCard, vectors: Vectors, asked: np.ndarray, real_vectors: Vectors, real: Real, by: str, seed: int
 ) -> None:
-    """The share of samples whose nearest real picture is of the class that was asked for."""
-    right = torch.from_numpy(_nearest_labels(vectors, real_vectors, real.labels) == asked)
-    chance = float((np.bincount(real.labels, minlength=len(real.class_names)) / len(real.labels))[asked].mean())
-    own = float((_nearest_labels(real_vectors, real_vectors, real.labels, leave_one_out=True) == real.labels).mean())
-    figure = estimate_mean(right.double(), len(real.labels), seed=seed)
-    compare = f"{chance:.4f} by chance, {own:.4f} of the real ones (by {by} of the nearest)"
-    card.add("class_accuracy", "of the class asked for", figure, "share", compare)
-    card.details |= {"class_accuracy_chance": chance, "class_accuracy_real": own, "class_accuracy_by": by}
-
-
-def _nearest_labels(x: Vectors, y: Vectors, labels: np.ndarray, leave_one_out: bool = False) -> np.ndarray:
-    """The class of the real picture y [m, d] that is nearest to each of x [n, d]: [n]."""
-    blocks = distance_blocks(as_vectors(x), as_vectors(y), leave_one_out)
-    return np.concatenate([labels[distances.argmin(dim=1).numpy()] for _, distances in blocks])
+    found = class_accuracy(vectors, asked, real_vectors, real.labels, seed=seed)
+    compare = f"{found.chance:.4f} by chance, {found.real:.4f} of the real ones (by {by} of the nearest)"
+    card.add("class_accuracy", "of the class asked for", found.samples, "share", compare)
+    card.details |= {"class_accuracy_chance": found.chance, "class_accuracy_real": found.real, "class_accuracy_by": by}
 
 
 def _add_copying(
