@@ -129,7 +129,7 @@ def test_the_networks_of_the_paper() -> None:
     for layer in [*layers, *(stage.convolution for stage in discriminator.down)]:
         assert layer.weight.std().item() == pytest.approx(0.02, rel=0.1)  # type: ignore[union-attr, operator]
         bias = layer.bias  # type: ignore[union-attr]
-        assert bias is None or (bias == 0).all()
+        assert bias is None or (bias == 0).all()  # type: ignore[union-attr]
     x = torch.randn(1, 3, 8, 8)
     assert torch.equal(discriminator.down[0].activation(x), torch.where(x > 0, x, 0.2 * x))  # type: ignore[operator]
 
