@@ -87,6 +87,7 @@ class TrainConfig(Section):
     ema: float = Field(0.0, ge=0, lt=1, description="decay of the averaged weights that sampling uses; 0 turns it off")
     log_every: PositiveInt = Field(10, description="steps between lines of metrics.jsonl")
     validate_every: PositiveInt = Field(250, description="steps between validations")
+    patience: int = Field(0, ge=0, description="end after so many validations without a better one; 0: never")
     checkpoint_every: PositiveInt = Field(500, description="steps between checkpoints")
     preview_every: PositiveInt = Field(500, description="steps between previews")
     keep: PositiveInt = Field(2, description="newest checkpoints kept, beside the best one")

@@ -33,6 +33,7 @@ class TrainReport:
     checkpoint: str
     parameters: int
     signal: int | None = None
+    score_name: str = "held-out loss"  # what validation_loss is
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -46,7 +47,7 @@ class TrainReport:
         if self.train_loss is None:
             more = f"artgen train {run} --resume --set train.steps={2 * self.step}"
             return f"{self.run} has its {self.step:,} steps already; longer: {more}"
-        held_out = "" if self.validation_loss is None else f", held-out loss {self.validation_loss:.4f}"
+        held_out = "" if self.validation_loss is None else f", {self.score_name} {self.validation_loss:.4f}"
         best = f" (best at step {self.best_step:,})" if self.best_step not in (None, self.step) else ""
         return f"trained {self.run} in {duration(self.seconds)}{held_out}{best}; next: artgen sample {run}"
 
@@ -96,6 +97,7 @@ def start_training(
         checkpoint=str(fitted.checkpoint),
         parameters=parameters,
         signal=fitted.interrupted,
+        score_name=family.score_name,
     )
 
 

@@ -147,7 +147,7 @@ def fit(
             # Stop for a signal, or for a loss or weights that are no numbers; every process must decide alike.
             due_log = finished % train.log_every == 0 or last
             due_save = finished % train.checkpoint_every == 0 or finished % train.validate_every == 0
-            stop = False
+            stop, enough = False, False
             if due_log or due_save or fabric.device.type == "cpu":
                 stop = signals.caught is not None
                 # The loss is of the weights before this step, so weights are looked at before they are saved.
@@ -175,14 +175,19 @@ def fit(
                     new_best = best_loss is None or validation_loss < best_loss
                     if new_best:
                         best_loss, best_step = validation_loss, finished
+                    elif train.patience and best_step is not None:
+                        enough = finished - best_step >= train.patience * train.validate_every
                     progress.figures["validation"] = validation_loss
             if log and line:
                 log.write(finished, line)
             if main and (finished % train.preview_every == 0 or last) and not stop:
                 _preview(family, shown, run, finished, log, progress)
-            if finished % train.checkpoint_every == 0 or new_best or last or stop:
+            if finished % train.checkpoint_every == 0 or new_best or last or stop or enough:
                 save(finished)
-            if stop:
+            if enough and main:
+                with progress.aside():
+                    announce("stops", f"no better than at step {best_step:,} for {counted(train.patience, 'validation')}")
+            if stop or enough:
                 step = finished
                 break
         else:
@@ -196,7 +201,7 @@ def fit(
         validation_loss=validation_loss,
         best_step=best_step,
         checkpoint=run.checkpoints / f"step-{step:08d}",
-        interrupted=signals.caught if step < train.steps else None,
+        interrupted=signals.caught if step < train.steps and not enough else None,
     )
 
 

@@ -165,4 +165,6 @@ def unpack(optimizers: list[torch.optim.Optimizer], tensors: dict[str, Tensor], 
             for name, value in values.items():
                 if isinstance(value, Tensor) and value.ndim and value.shape != parameters[index].shape:
                     raise ValueError(f"{name} is {list(value.shape)}, its parameter {list(parameters[index].shape)}")
+                if isinstance(value, Tensor) and value.ndim:  # laid out in memory as the parameter, as the fused step expects
+                    values[name] = torch.empty_like(parameters[index], dtype=value.dtype).copy_(value)
         optimizer.load_state_dict({"state": dict(state), "param_groups": optimizer.state_dict()["param_groups"]})

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from artgen.config import OptimizerConfig
 from artgen.engine.checkpoint import Checkpoint
@@ -38,14 +39,21 @@ class RunningPhase:
         clip: float,
         meter: Meter,
     ) -> None:
-        """One optimizer step over all shares of this process. Gradients meet only on the last share's way back."""
+        """One optimizer step over all shares of this process. Gradients meet only on the last share's way back.
+
+        Networks that another phase trains are seen as they are, without gradients of their own weights.
+        """
+        networks = {name: _seen_by_a_loss(net, name in self.phase.trains) for name, net in trained.items()}
+        for name, net in trained.items():
+            net.requires_grad_(name in self.phase.trains)
         for i, share in enumerate(shares):
             batch = fabric.to_device(family.batch(step, share))
             with ExitStack() as stack:
                 if fabric.world_size > 1 and i + 1 < len(shares):
                     for module in self.modules:
                         stack.enter_context(fabric.no_backward_sync(module))
-                loss = self.phase.loss(trained, batch, step)
+                with fabric.autocast():
+                    loss = self.phase.loss(networks, batch, step)
                 fabric.backward(loss.value / len(shares) if len(shares) > 1 else loss.value)
             meter.add(self.phase.name, loss.value, loss.figures)
         if clip:
@@ -56,6 +64,17 @@ class RunningPhase:
                 group["lr"] = group["peak_lr"] * factor
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
+
+
+def _seen_by_a_loss(network: nn.Module, is_trained: bool) -> nn.Module:
+    """The network without Fabric's wrapper, whose outputs no gradient penalty may be taken of.
+
+    What gathers gradients over processes stays around a network that is trained, and would wait in vain around another.
+    """
+    forward: nn.Module = getattr(network, "_forward_module", network)
+    if isinstance(forward, DistributedDataParallel) and not is_trained:
+        return cast(nn.Module, forward.module)
+    return forward
 
 
 class Meter:

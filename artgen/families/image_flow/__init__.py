@@ -1,0 +1,1 @@
+"""`image.flow`: a U-Net trained by flow matching."""

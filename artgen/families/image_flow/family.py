@@ -1,0 +1,155 @@
+"""`image.flow`: flow matching, sampling along the flow, and editing with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from artgen.families.base import Loss, Networks, Phase
+from artgen.families.image_flow.augment import change
+from artgen.families.image_flow.config import ImageFlowConfig
+from artgen.families.image_flow.network import UNet
+from artgen.families.image_flow.samplers import SAMPLERS, Velocity, times
+from artgen.image.batches import Batch
+from artgen.image.config import FlowSampleConfig, PictureSampleConfig
+from artgen.image.family import PictureFamily, as_signal, channels_last
+
+QUICK = 10  # steps of the samples that validations and previews make
+REPAINTED = 3  # times that each step of painting is taken
+
+
+class ImageFlow(PictureFamily[ImageFlowConfig]):
+    """A U-Net that learns the velocity from noise to pictures (Lipman et al. 2023, "Flow Matching", eq. 23)."""
+
+    @property
+    def latent_shape(self) -> tuple[int, ...]:
+        return self.shape
+
+    def networks(self) -> dict[str, nn.Module]:
+        torch.manual_seed(self.config.seed)
+        unet = UNet(self.config.model, self.of.size, self.of.n_channels, self.n_classes)
+        return {"model": channels_last(unet)}
+
+    # ---- training
+
+    def phases(self) -> list[Phase]:
+        return [Phase("flow", ("model",), self.loss)]
+
+    def loss(self, networks: Networks, batch: Batch, step: int) -> Loss:
+        """E ‖v(x_t, t) - (picture - noise)‖², x_t = (1 - t) noise + t picture, t logit-normal (Esser et al. 2024, eq. 19)."""
+        model = self.config.model
+        pictures, labels = as_signal(batch)
+        pictures, changes = change(pictures, model.augment)
+        n = len(pictures)
+        at = torch.sigmoid(model.time_mean + model.time_deviation * torch.randn(n, device=pictures.device))
+        noise = torch.randn_like(pictures)
+        x = torch.lerp(noise, pictures, at[:, None, None, None])
+        if self.n_classes:
+            hidden = torch.rand(n, device=labels.device) < model.label_dropout
+            labels = labels.masked_fill(hidden, self.n_classes)
+        velocity = networks["model"](x, at, labels if self.n_classes else None, changes)
+        return Loss((velocity.float() - (pictures - noise)).square().mean())
+
+    @property
+    def judging(self) -> FlowSampleConfig:
+        return self.config.sample.model_copy(update={"sampler": "dpm++", "steps": QUICK, "class_name": None})
+
+    # ---- sampling
+
+    def render(self, networks: Networks, codes: Tensor, labels: Tensor | None, options: PictureSampleConfig) -> Tensor:
+        options = cast(FlowSampleConfig, options)
+        return self._follow(networks, codes, labels, options, times(options.steps))
+
+    def project(
+        self,
+        networks: Networks,
+        pictures: Tensor,
+        labels: Tensor | None,
+        options: PictureSampleConfig,
+        steps: int,
+        advance: Callable[[int], object] | None = None,
+    ) -> Tensor:
+        """The noise that the flow leads to the pictures from: the same way back."""
+        options = cast(FlowSampleConfig, options)
+        with torch.no_grad(), self.precision(pictures.device):
+            return self._follow(networks, pictures, labels, options, times(max(steps, 1), 1.0, 0.0))
+
+    def _follow(
+        self, networks: Networks, x: Tensor, labels: Tensor | None, options: FlowSampleConfig, at: list[float]
+    ) -> Tensor:
+        sampler = SAMPLERS["heun" if at[0] > at[-1] else options.sampler]  # dpm++ knows one way only
+        return sampler(self._velocity(networks, labels, options), x, at)
+
+    def _velocity(self, networks: Networks, labels: Tensor | None, options: FlowSampleConfig) -> Velocity:
+        """With classifier-free guidance (Ho and Salimans 2022, eq. 6): v(none) + guidance (v(class) - v(none))."""
+        network = networks["model"]
+
+        def velocity(x: Tensor, t: float) -> Tensor:
+            at = torch.full((len(x),), t, device=x.device)
+            if labels is None or options.guidance == 1:
+                return cast(Tensor, network(x, at, labels)).float()
+            both = torch.cat([labels, torch.full_like(labels, self.n_classes)])
+            found = network(torch.cat([x, x]), torch.cat([at, at]), both).float()
+            asked, none = found.chunk(2)
+            return torch.lerp(none, asked, options.guidance)
+
+        return velocity
+
+    # ---- editing
+
+    @torch.no_grad()
+    def vary(
+        self,
+        networks: Networks,
+        pictures: Tensor,
+        strength: float,
+        labels: Tensor | None,
+        options: PictureSampleConfig,
+        seed: int,
+    ) -> Tensor:
+        """Noise is laid over the pictures, and taken away again (Meng et al. 2022, "SDEdit")."""
+        options = cast(FlowSampleConfig, options)
+        if strength == 0:
+            return pictures
+        noise = self.latents(seed, 0, len(pictures), pictures.device)
+        begin = 1 - strength
+        x = torch.lerp(noise, pictures, begin)
+        steps = max(1, round(options.steps * strength))
+        with self.precision(pictures.device):
+            return self._follow(networks, x, labels, options, times(steps, begin))
+
+    @torch.no_grad()
+    def paint(
+        self,
+        networks: Networks,
+        pictures: Tensor,
+        masks: Tensor,
+        labels: Tensor | None,
+        options: PictureSampleConfig,
+        seed: int,
+    ) -> Tensor:
+        """What is foreseen outside the mask is replaced by the picture at every step, and each step is taken several times
+        with new noise, so that both sides fit (Lugmayr et al. 2022, "RePaint", algorithm 1)."""
+        options = cast(FlowSampleConfig, options)
+        velocity = self._velocity(networks, labels, options)
+        x = self.latents(seed, 0, len(pictures), pictures.device)
+        chance = torch.Generator().manual_seed(seed)
+        at = times(2 * options.steps)
+        foreseen = pictures
+        with self.precision(pictures.device):
+            for t, later in zip(at, at[1:], strict=False):
+                for again in range(REPAINTED):
+                    foreseen = torch.where(masks, x + (1 - t) * velocity(x, t), pictures)
+                    noise = torch.randn(x.shape, generator=chance).to(x.device)
+                    if again + 1 < REPAINTED:
+                        x = torch.lerp(noise, foreseen, t)
+                    else:
+                        told = (x - t * foreseen) / (1 - t)  # the noise that the foreseen picture leaves
+                        x = torch.lerp(told, foreseen, later)
+        return foreseen
+
+
+FAMILY = ImageFlow

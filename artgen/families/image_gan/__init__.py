@@ -1,0 +1,1 @@
+"""`image.gan`: a small modern GAN for few pictures."""

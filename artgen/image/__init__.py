@@ -1,0 +1,1 @@
+"""What all picture families share: batches, latents, quality, previews, samples and editing."""

@@ -1,0 +1,335 @@
+"""What the picture families have in common: data, quality, preview, samples, and the space of codes that editing moves in.
+
+A picture comes from a latent, standard normal noise of the family's own shape. `codes` makes of it what the network's
+synthesis takes (for a style-based GAN the mapped style; else the latent itself), and `render` makes of codes pictures.
+Sampling is render(codes(latents)). Interpolation goes from latent to latent, projection finds the code of a given picture,
+and directions are directions of codes.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from abc import abstractmethod
+from collections.abc import Callable, Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
+from torch import Tensor, nn
+
+from artgen.config import RunConfig, Section
+from artgen.data.picture_decoding import Pixels
+from artgen.data.pictures import PictureSet, load_pictures
+from artgen.errors import ArtgenError, UsageError, did_you_mean
+from artgen.families.base import Family, Networks, Sample, Share
+from artgen.image.batches import Batch, ShuffledPictures, to_pixels, to_signal, to_tensor
+from artgen.image.config import PictureSampleConfig
+from artgen.metrics.scorecard import Figure, ScoreCard
+
+C = TypeVar("C", bound=RunConfig)
+
+FACTS = "pictures.json"
+PREVIEWED = 36  # pictures of a preview
+JUDGED = 256  # pictures that the quality of a checkpoint is judged by, at most
+
+
+class PictureFacts(BaseModel):
+    """What sampling needs of the data: pictures.json in a run's data folder."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    size: PositiveInt  # side in pixels
+    n_channels: PositiveInt
+    class_names: tuple[str, ...]  # by number; () where the pictures have no classes
+    fingerprint: str  # SHA-256 of the pictures that were learned from
+
+
+class PictureFamily(Family[C]):
+    """Learns to make pictures of one size, in grey, RGB or RGBA, with or without classes."""
+
+    medium: ClassVar[str] = "picture"
+    unit: ClassVar[str] = "pictures"
+    score_name: ClassVar[str] = "sliced Wasserstein distance"
+    evaluated: ClassVar[int] = 256
+    evaluation_options: ClassVar[tuple[str, ...]] = ("features", "pairs", "force", "batch")
+
+    def __init__(self, config: C, of: PictureFacts, pictures: PictureSet | None = None) -> None:
+        super().__init__(config)
+        self.of = of
+        self.pictures = pictures
+
+    @classmethod
+    def prepare(cls, config: C, folder: Path) -> PictureFamily[C]:
+        pictures = load_pictures(config.data)  # type: ignore[attr-defined]
+        facts = PictureFacts(
+            size=pictures.size,
+            n_channels=pictures.n_channels,
+            class_names=pictures.class_names,
+            fingerprint=pictures.fingerprint,
+        )
+        if (folder / FACTS).exists() and _read_facts(folder).fingerprint != facts.fingerprint:
+            raise UsageError(
+                f"{folder.parent}: the pictures are not those that the run began with; a continued run keeps them "
+                "(begin a new one, or put them back)"
+            )
+        return cls(config, facts, pictures)
+
+    @classmethod
+    def open(cls, config: C, folder: Path) -> PictureFamily[C]:
+        return cls(config, _read_facts(folder))
+
+    def save_data(self, folder: Path) -> None:
+        (folder / FACTS).write_text(self.of.model_dump_json(indent=1) + "\n", encoding="utf-8")
+
+    @property
+    def n_classes(self) -> int:
+        """0 where the pictures have no classes."""
+        return len(self.of.class_names)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(channels, height, width) of a picture."""
+        return self.of.n_channels, self.of.size, self.of.size
+
+    # ---- what a family defines
+
+    @property
+    @abstractmethod
+    def latent_shape(self) -> tuple[int, ...]:
+        """Of the standard normal noise that one picture is made of."""
+
+    @abstractmethod
+    def render(self, networks: Networks, codes: Tensor, labels: Tensor | None, options: PictureSampleConfig) -> Tensor:
+        """Pictures [n, channels, height, width], -1 to 1, of codes [n, …]. labels: int64 [n]; None where there are no classes.
+
+        Differentiable with respect to the codes. All randomness is in the codes.
+        """
+
+    def codes(self, networks: Networks, latents: Tensor, labels: Tensor | None, options: PictureSampleConfig) -> Tensor:
+        """What `render` takes, of latents [n, *latent_shape]; `options.truncation` shortens them."""
+        return latents * options.truncation
+
+    def project(
+        self,
+        networks: Networks,
+        pictures: Tensor,
+        labels: Tensor | None,
+        options: PictureSampleConfig,
+        steps: int,
+        advance: Callable[[int], object] | None = None,
+    ) -> Tensor:
+        """The codes [n, …] whose renderings are nearest to pictures [n, channels, height, width], -1 to 1."""
+        raise UsageError(f"{self.config.family} cannot project a picture; image.gan, image.vae and image.flow can")
+
+    def directions(self, networks: Networks, n: int) -> Tensor:
+        """The n directions [n, code size] in which pictures change most, unit vectors, most first."""
+        raise UsageError(f"{self.config.family} has no directions; image.gan, image.dcgan and image.vae have")
+
+    def paint(
+        self,
+        networks: Networks,
+        pictures: Tensor,
+        masks: Tensor,
+        labels: Tensor | None,
+        options: PictureSampleConfig,
+        seed: int,
+    ) -> Tensor:
+        """Pictures with what is under the mask (bool [n, 1, height, width], True: to be painted) made anew."""
+        raise UsageError(f"{self.config.family} cannot paint into a picture; image.flow can")
+
+    def vary(
+        self,
+        networks: Networks,
+        pictures: Tensor,
+        strength: float,
+        labels: Tensor | None,
+        options: PictureSampleConfig,
+        seed: int,
+    ) -> Tensor:
+        """Pictures like the given ones: strength 0 the same, 1 new ones."""
+        raise UsageError(f"{self.config.family} cannot vary a picture by a strength; image.flow can")
+
+    # ---- training
+
+    def facts(self) -> list[tuple[str, str]]:
+        pictures = self._pictures
+        train = self.config.train
+        shown = train.steps * train.batch_size
+        rows = [
+            ("learns", pictures.describe()),
+            (
+                "reads",
+                f"{shown:,} pictures, each of the {len(pictures.train):,} for training {shown / len(pictures.train):,.0f} times; "
+                f"{len(pictures.validation):,} are held out",
+            ),
+        ]
+        return rows + [("note", warning) for warning in pictures.warnings]
+
+    def batch(self, step: int, share: Share) -> Batch:
+        return self._shuffled.batch(step, share)
+
+    def validation(self, share: Share) -> Iterable[Any]:
+        """Real pictures to compare samples with, in one batch. Of several processes the first judges alone."""
+        if share.index == 0:
+            yield to_tensor(self._judges)
+
+    @torch.no_grad()
+    def score(self, networks: Networks, batch: Tensor) -> tuple[Tensor, Tensor]:
+        """The sliced Wasserstein distance of samples to real pictures: quality and variety in one figure, without a network.
+
+        Held-out pictures are among the real ones, but there are too few of them to be compared with alone.
+        """
+        from artgen.metrics.wasserstein import sliced_wasserstein
+
+        real = batch.permute(0, 2, 3, 1).cpu().numpy()
+        made = np.stack([sample.work for sample in self.sample(networks, self.judging, n=len(real), seed=self.config.seed)])
+        found = sliced_wasserstein(made, real, n_patches=1 << 13, n_projections=64, replicates=1, normalise="real")
+        return torch.tensor(found.mean.value), torch.tensor(1.0)
+
+    def preview(self, networks: Networks, step: int, folder: Path) -> str:
+        """A grid of always the same latents, so that their growth is seen; at the last step also an animation of all grids."""
+        from artgen.image.previews import write_animation_of_previews, write_preview
+
+        samples = self.sample(networks, self.judging, n=PREVIEWED, seed=self.config.seed)
+        path = write_preview([sample.work for sample in samples], folder, step)
+        if step >= self.config.train.steps and (animation := write_animation_of_previews(folder)):
+            return f"preview at step {step:,}: {path}, and how it grew: {animation}"
+        return f"preview at step {step:,}: {path}"
+
+    @property
+    def judging(self) -> PictureSampleConfig:
+        """How the samples of validations and previews are made: of all classes, and where it takes long, more quickly."""
+        options: PictureSampleConfig = self.config.sample  # type: ignore[attr-defined]
+        return options.model_copy(update={"class_name": None})
+
+    # ---- sampling
+
+    def latents(self, seed: int, first: int, n: int, device: torch.device | None = None) -> Tensor:
+        """Latents [n, *latent_shape] of the samples first … first + n - 1 of a seed; each depends on seed and number alone."""
+        rows = []
+        for index in range(first, first + n):
+            state = np.random.SeedSequence([seed, index]).generate_state(1, np.uint64)[0] >> 1
+            rows.append(torch.randn(self.latent_shape, generator=torch.Generator().manual_seed(int(state))))
+        return torch.stack(rows).to(device or torch.device("cpu"))
+
+    def labels(self, class_name: str | None, first: int, n: int, device: torch.device | None = None) -> Tensor | None:
+        """Classes int64 [n] of the samples first … first + n - 1: the named one, or all in turn; None where there are none.
+
+        Raises UsageError that names the classes where there is none of that name.
+        """
+        if class_name is not None and class_name not in self.of.class_names:
+            if not self.of.class_names:
+                raise UsageError(f"class {class_name!r}: this run learned no classes (data.classes was off)")
+            raise UsageError(f"class {class_name!r}: there is none, {did_you_mean(class_name, self.of.class_names)}")
+        if not self.n_classes:
+            return None
+        if class_name is not None:
+            return torch.full((n,), self.of.class_names.index(class_name), device=device)
+        return torch.arange(first, first + n, device=device) % self.n_classes
+
+    @torch.no_grad()
+    def sample(
+        self,
+        networks: Networks,
+        options: Section,
+        n: int,
+        seed: int,
+        stream: Callable[[int, str], None] | None = None,
+    ) -> list[Sample]:
+        """`n` pictures, uint8 [height, width, channels]. Sample i of a seed is the same picture whatever n is."""
+        assert isinstance(options, PictureSampleConfig)
+        device = device_of(networks)
+        samples = []
+        for first in range(0, n, options.batch):
+            count = min(options.batch, n - first)
+            labels = self.labels(options.class_name, first, count, device)
+            begun = time.perf_counter()
+            codes = self.codes(networks, self.latents(seed, first, count, device), labels, options)
+            works = self.pixels(networks, codes, labels, options)
+            seconds = (time.perf_counter() - begun) / count
+            for i, work in enumerate(works):
+                named = {} if labels is None else {"class": self.of.class_names[int(labels[i])]}
+                samples.append(Sample(work, {"seconds": seconds, **named}))
+            if stream:
+                stream(first + count, "")
+        return samples
+
+    @torch.no_grad()
+    def pixels(self, networks: Networks, codes: Tensor, labels: Tensor | None, options: PictureSampleConfig) -> Pixels:
+        """`render` as uint8 [n, height, width, channels]; the colour of what cannot be seen is the background's."""
+        with self.precision(device_of(networks)):
+            made = to_pixels(self.render(networks, codes, labels, options))
+        if made.shape[-1] == 4:
+            made[made[..., 3] == 0, :3] = self.config.data.background_rgb  # type: ignore[attr-defined]
+        return made
+
+    def precision(self, device: torch.device) -> torch.autocast:
+        """The arithmetic that the run was trained in, for `with`: bfloat16 where the device is fast at it."""
+        from artgen.engine.device import fabric_precision
+
+        mixed = fabric_precision(self.config.device.precision, device.type) == "bf16-mixed"
+        return torch.autocast(device.type, torch.bfloat16, enabled=mixed)
+
+    def evaluate(
+        self, networks: Networks, run_data: Path, paths: list[str] | None, n_samples: int, seed: int, **asked: Any
+    ) -> ScoreCard:
+        from artgen.image.evaluate import evaluate_pictures
+
+        return evaluate_pictures(self, networks, run_data, paths, n_samples, seed, **asked)
+
+    def own_figures(self, networks: Networks, held_out: Batch) -> list[Figure]:
+        """What a family alone measures, on held-out pictures uint8 [n, channels, height, width] and their classes [n] on the
+        CPU: lines of the score card, such as a bound of the likelihood."""
+        return []
+
+    # ---- helpers
+
+    @property
+    def _pictures(self) -> PictureSet:
+        assert self.pictures is not None
+        return self.pictures
+
+    @cached_property
+    def _shuffled(self) -> ShuffledPictures:
+        data = self.config.data  # type: ignore[attr-defined]
+        pictures = self._pictures
+        return ShuffledPictures(
+            pictures.train, pictures.train_labels, self.config.train.batch_size, self.config.seed, data.flip
+        )
+
+    @cached_property
+    def _judges(self) -> Pixels:
+        """Real pictures, evenly from all: uint8 [at most JUDGED, height, width, channels]."""
+        train, held_out = self._pictures.train, self._pictures.validation
+        n = len(train) + len(held_out)
+        chosen = np.linspace(0, n - 1, min(n, JUDGED)).round().astype(int)
+        return np.stack([train[i] if i < len(train) else held_out[i - len(train)] for i in chosen])
+
+
+def device_of(networks: Networks) -> torch.device:
+    """Where the networks are."""
+    return next(next(iter(networks.values())).parameters()).device
+
+
+def channels_last(network: nn.Module) -> nn.Module:
+    """The network with its kernels laid out as convolutions are fastest with."""
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+def as_signal(batch: Batch) -> tuple[Tensor, Tensor]:
+    """A batch as the networks see it: float32 -1 to 1, and classes."""
+    return to_signal(batch[0]), batch[1]
+
+
+def _read_facts(folder: Path) -> PictureFacts:
+    path = folder / FACTS
+    try:
+        return PictureFacts.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise ArtgenError(f"{path}: is missing, without it the run cannot be sampled") from None
+    except (ValidationError, json.JSONDecodeError) as error:
+        raise ArtgenError(f"{path}: damaged: {str(error).splitlines()[0]}") from None
