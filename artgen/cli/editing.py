@@ -16,7 +16,7 @@ from artgen.cli.picture_request import SheetRequest, progress
 from artgen.config import Fraction, PositiveInt, RunConfig
 from artgen.data.picture_decoding import Pixels
 from artgen.engine.run import TrainedModel
-from artgen.errors import UsageError
+from artgen.errors import UsageError, counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -202,6 +202,8 @@ def _directions(work: _Work) -> Made:
 def _move(work: _Work) -> Made:
     moves = work.request.moves
     directions = work.family.directions(work.networks, max(moves)).to(work.device)
+    if len(directions) < max(moves):
+        raise UsageError(f"--direction {max(moves)}: this run has {counted(len(directions), 'direction')}")
     codes, labels = work.codes(work.n)
     for number, amount in moves.items():
         codes = codes + amount * directions[number - 1].view(1, *codes.shape[1:])

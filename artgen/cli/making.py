@@ -101,7 +101,7 @@ def request_class(command: str, config: RunConfig, where: str) -> type[Request]:
         if request.medium == medium:
             return request
     media = " or ".join(request.medium for request in requests)
-    raise UsageError(f"{where}: {config.family} makes {medium}, artgen {command} is for runs that make {media}")
+    raise UsageError(f"{where}: is a {medium} run ({config.family}), artgen {command} takes a {media} run")
 
 
 def start_making(

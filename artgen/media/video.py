@@ -17,9 +17,12 @@ from artgen.media.recipe import FileRecipes, Recipe, from_json, read_bytes, to_j
 from artgen.media.sheet import Pixels
 
 SUFFIX = ".mp4"
+# x264's look-ahead reads memory that nothing was written to where pictures are small, so that the same frames make other
+# bytes now and then: what is decided by it is turned off.
+BLIND = "mbtree=0:rc-lookahead=0:scenecut=0:b-adapt=0:weightp=0"
 CODECS = {  # the first that PyAV was built with, with its settings: nearly as good as the pictures
-    "libx264": {"crf": "16", "preset": "slow"},
-    "mpeg4": {"qscale": "2"},
+    "libx264": {"crf": "16", "preset": "slow", "x264-params": BLIND},
+    "mpeg4": {"qmin": "1", "qmax": "2", "b": "8000000"},
 }
 BT709 = 1  # FFmpeg's number for the colours of HD video
 LIMITED = 1  # likewise for luminance from 16 to 235

@@ -7,52 +7,17 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
 from artgen import __version__
 from artgen.cli.common import emit
-from artgen.cli.main import COMMANDS, main
+from artgen.cli.main import COMMANDS
 from artgen.config import load_config
 from artgen.recipes import recipes
 from artgen.registry import family_names
+from tests.cli.helpers import Call, Said
 from tests.e2e.helpers import small_config
-
-
-class Said(NamedTuple):
-    status: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
-    return Call(monkeypatch, capsys)
-
-
-class Call:
-    """`artgen` with these arguments, in this process."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        self.monkeypatch, self.capsys = monkeypatch, capsys
-
-    def __call__(self, *arguments: object) -> Said:
-        self.monkeypatch.setattr(sys, "argv", ["artgen", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        assert isinstance(ended.value.code, int)
-        return Said(ended.value.code, *self.capsys.readouterr())
-
-    def refused(self, *arguments: object, status: int = 2) -> str:
-        """The one line that a wrong call gets."""
-        said = self(*arguments)
-        assert said.status == status, said
-        assert said.out == ""
-        assert said.err.startswith("artgen: ")
-        assert said.err.count("\n") == 1
-        return said.err.removeprefix("artgen: ").strip()
-
 
 # ---------------------------------------------------------------- what is imported
 
