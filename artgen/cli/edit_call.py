@@ -70,6 +70,6 @@ def parse_moves(given: Sequence[str]) -> dict[int, float]:
 def hash_of(path: str | None) -> str | None:
     """The SHA-256 of a file; None where there is none that can be read, which is told when it is opened."""
     try:
-        return sha256_of(Path(path)) if path is not None else None
+        return sha256_of(Path(path)) if path is not None and Path(path).is_file() else None
     except (OSError, ValueError):
         return None

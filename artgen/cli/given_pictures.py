@@ -23,8 +23,8 @@ def read_picture(path: str, data: PictureDataConfig) -> tuple[Pixels, tuple[int,
 
     Raises UsageError that names the file if there is none, or it cannot be read as a picture.
     """
-    if not Path(path).exists():
-        raise UsageError(f"{path}: no such picture")
+    if not Path(path).is_file():
+        raise UsageError(f"{path}: {'is a folder or a device, expected a' if Path(path).exists() else 'no such'} picture")
     try:
         with size_limit(data.max_pixels):
             pixels, (width, height) = decode(Path(path), data)

@@ -29,6 +29,6 @@ BackgroundOption = Annotated[
     typer.Option(
         "--background",
         callback=_none_for_none,
-        help='Laid under pictures and sheets: none (transparent stays so), white, black, grey or "#rrggbb".',
+        help='Laid under pictures and sheets: none (transparent stays so; white in an MP4), white, black, grey or "#rrggbb".',
     ),
 ]

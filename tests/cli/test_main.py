@@ -42,7 +42,7 @@ def test_the_help_imports_nothing_slow() -> None:
     assert imported_by("--version") == (0, set())
 
 
-@pytest.mark.parametrize("command", ["train", "sample", "evaluate", "reproduce", "doctor"])
+@pytest.mark.parametrize("command", ["train", "sample", "interpolate", "edit", "evaluate", "reproduce", "doctor"])
 def test_a_command_s_help_imports_no_torch(command: str) -> None:
     status, modules = imported_by(command, "--help")
     assert status == 0
@@ -63,6 +63,28 @@ def test_a_mistake_in_a_call_is_told_before_torch_is_imported(tmp_path: Path) ->
     ):
         status, modules = imported_by(*arguments)
         assert (status, "torch" in modules) == (2, False), arguments
+
+
+def test_a_mistake_about_pictures_is_told_before_torch_is_imported(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("family: image.gan")
+    (tmp_path / "text.png").write_text("I am a text")
+    out = ["-o", tmp_path / "x.png"]
+    for arguments in (
+        ["sample", tmp_path],
+        ["sample", tmp_path, *out, "--temperature", "1"],
+        ["interpolate", tmp_path, *out, "--seeds", "1,x"],
+        ["edit", tmp_path, tmp_path / "text.png", "--project", *out],
+        ["edit", tmp_path, *out],
+    ):
+        status, modules = imported_by(*arguments)
+        assert (status, "torch" in modules) == (2, False), arguments
+
+
+def test_a_run_of_texts_has_no_options_of_pictures(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("family: text.gpt")
+    for option in (["--grid"], ["--columns", 2], ["--class", "cats"], ["--truncation", 1], ["--background", "white"]):
+        said = call.refused("sample", tmp_path, *option)
+        assert said.startswith(f"{option[0]}: text.gpt has no such option, it has --prompt, --max-tokens, --temperature, ")
 
 
 # ---------------------------------------------------------------- help and mistakes
