@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import json
-import os
 import pickle
 import re
 import shutil
@@ -21,14 +19,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from common import ROOT, SHARED, artgen, logged, run_parts, settings, table
 
-ROOT = Path(__file__).resolve().parents[2]
-SHARED = ROOT.parent / "shared" / "data"
 RESULTS = Path(__file__).parent / "results" / "text.json"
 CONFIGS = ROOT / "configs" / "text"
 
@@ -58,44 +56,10 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--poem-run", type=Path, help="a trained run of configs/text/poems.yaml, instead of training one")
     args = parser.parse_args()
-    results: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     with tempfile.TemporaryDirectory(prefix="artgen-bench-") as folder:
         work = Path(folder)
         peer = Peer(args.nanogpt, args.data, work) if args.nanogpt else None
-        for name in args.only.split(","):
-            print(f"\n## {name}\n", flush=True)
-            result = PARTS[name](args, work, peer)
-            results[name] = {"machine": machine(), "date": time.strftime("%Y-%m-%d"), **result}
-            RESULTS.parent.mkdir(exist_ok=True)
-            RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
-
-
-def machine() -> str:
-    """The processor's name, what it multiplies fast, its cores, and torch."""
-    from artgen.cli.doctor import processor_name
-
-    cpuinfo = Path("/proc/cpuinfo")
-    flags = cpuinfo.read_text() if cpuinfo.exists() else ""
-    fast = "".join(f" with {label}" for flag, label in (("amx_bf16", "AMX"), ("avx512_bf16", "AVX-512 BF16")) if flag in flags)
-    return f"{processor_name()}{fast}, {len(os.sched_getaffinity(0))} cores, torch {torch.__version__}"
-
-
-def table(rows: list[tuple[str, ...]]) -> None:
-    """A Markdown table; the first row is its head."""
-    print("| " + " | ".join(rows[0]) + " |")
-    print("|" + " --- |" * len(rows[0]))
-    for row in rows[1:]:
-        print("| " + " | ".join(row) + " |")
-    sys.stdout.flush()
-
-
-def artgen(*args: object) -> float:
-    """Runs a command of ours, its notes thrown away, and gives its wall time in seconds, start of Python included."""
-    begun = time.perf_counter()
-    done = subprocess.run([sys.executable, "-m", "artgen", *map(str, args)], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"artgen {' '.join(map(str, args))} failed:\n{done.stderr}")
-    return time.perf_counter() - begun
+        run_parts(args.only, {name: partial(part, args, work, peer) for name, part in PARTS.items()}, RESULTS)
 
 
 class Peer:
@@ -225,10 +189,8 @@ def training(args: argparse.Namespace, work: Path, peer: Peer | None) -> dict[st
                 run = work / f"speed-{len(out)}-{precision}-{repeat}"
                 changes = {f"model.{key}": value for key, value in shape.items() if key != "iterations"}
                 changes |= {"train.steps": count, "train.log_every": max(1, count // 20), "device.precision": precision}
-                sets = [part for key, value in changes.items() for part in ("--set", f"{key}={value}")]
-                artgen("train", ROOT / "scripts/bench/nanogpt.yaml", "--data", args.data, "--out", run, *sets)
-                lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-                windows = [line["tokens_per_second"] for line in lines if "tokens_per_second" in line]
+                artgen("train", ROOT / "scripts/bench/nanogpt.yaml", "--data", args.data, "--out", run, *settings(changes))
+                windows = logged(run, "tokens_per_second")
                 rates.append(statistics.median(windows[len(windows) // 5 :]))
         median = {k: statistics.median(v) for k, v in (("nanogpt", theirs), ("artgen", ours), ("artgen_auto", auto)) if v}
         peer_rate = median.get("nanogpt", float("nan"))
