@@ -223,3 +223,28 @@ def test_a_stage_normalises_before_the_non_linearity() -> None:
     x = picture()
     assert stage.convolution.bias is None  # the shift of the norm takes its place
     torch.testing.assert_close(stage(x), torch.sigmoid(stage.norm(stage.convolution(x))))
+
+
+def test_the_numbers_of_the_page() -> None:
+    """docs/image-vae.md, sections 1, 2 and 4."""
+    x = torch.tensor([[1, 2, 0, 1, 0], [0, 1, 3, 0, 1], [2, 0, 1, 2, 0], [1, 1, 0, 1, 3], [0, 2, 1, 0, 1.0]])[None, None]
+    kernel = torch.tensor([[1, 0, -1.0]] * 3)[None, None]
+    convolve = torch.nn.functional.conv2d
+    padded = [[-3, -2, 2, 2, 1], [-3, -1, 0, 3, 3], [-2, -1, -1, 0, 3], [-3, 1, 0, -2, 3], [-3, 0, 2, -3, 1]]
+    assert convolve(x, kernel)[0, 0].tolist() == [[-1, 0, 3], [-1, -1, 0], [1, 0, -2]] == [row[1:4] for row in padded[1:4]]
+    assert convolve(x, kernel, padding=1)[0, 0].tolist() == padded
+    assert convolve(x, kernel, padding=1, stride=2)[0, 0].tolist() == [row[::2] for row in padded[::2]]
+    assert pool(x[..., :4, :4], "max", 2, 2)[0, 0].tolist() == [[2, 3], [2, 2]]
+    assert pool(x[..., :4, :4], "average", 2, 2)[0, 0].tolist() == [[1, 1], [1, 1]]
+    transpose = torch.nn.functional.conv_transpose1d
+    got = transpose(torch.tensor([[[1, 3.0]]]), torch.tensor([[[1, 2, 1.0]]]), stride=2, padding=1, output_padding=1)
+    assert got[0, 0].tolist() == [2, 4, 6, 3]
+    got = transpose(torch.ones(1, 1, 4), torch.ones(1, 1, 3), stride=2, padding=1, output_padding=1)
+    assert got[0, 0].tolist() == [1, 2, 1, 2, 1, 2, 1, 1]
+    sizes = {(3, 1, 0): [62, 60, 58, 56], (3, 2, 0): [31, 15, 7, 3], (5, 2, 0): [30, 13, 5, 1], (5, 2, 2): [32, 16, 8, 4]}
+    for how, expected in sizes.items():
+        size, path = 64, []
+        for _ in range(4):
+            size = convolved(size, *how)
+            path.append(size)
+        assert path == expected

@@ -40,7 +40,7 @@ class Likelihood(nn.Module):
         super().__init__()
         self.kind = kind
         self.fixed = sigma if isinstance(sigma, float) else None
-        self.log_sigma = nn.Parameter(torch.zeros(1)) if sigma == "learned" and kind != "bce" else None
+        self.log_sigma = nn.Parameter(torch.full((1,), -1.0)) if sigma == "learned" and kind != "bce" else None
         self.register_buffer("running", torch.ones(()))
 
     def forward(self, x: Tensor, output: Tensor) -> Tensor:

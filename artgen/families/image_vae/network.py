@@ -98,7 +98,7 @@ class VAE(nn.Module):
     def fitted(self, latents: Tensor) -> Tensor:
         """Standard normal latents [n, latent] moved to the normal that was fitted to the codes of pictures."""
         covariance = self.code_square - torch.outer(self.code_mean, self.code_mean)
-        values, vectors = torch.linalg.eigh(covariance.double().cpu())  # the symmetric root, so that axes stay where they are
+        values, vectors = torch.linalg.eigh(covariance.cpu().double())  # the symmetric root, so that axes stay where they are
         root = (vectors * values.clamp_min(0).sqrt()) @ vectors.T
         return self.code_mean + latents @ root.to(latents)
 
