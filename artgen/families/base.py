@@ -66,7 +66,6 @@ C = TypeVar("C", bound=RunConfig)
 class Family(ABC, Generic[C]):
     """One kind of model. `prepare` opens it for training, `open` for sampling from a run folder."""
 
-    medium: ClassVar[str]  # which module of `artgen.media` writes its samples
     unit: ClassVar[str] = "examples"  # what the rate of training is counted in
     evaluated: ClassVar[int] = 20  # samples that `evaluate` judges, unless the user names another number
     evaluation_options: ClassVar[tuple[str, ...]] = ()  # what the user may give `evaluate` beside data, samples and seed

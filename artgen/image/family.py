@@ -51,7 +51,6 @@ class PictureFacts(BaseModel):
 class PictureFamily(Family[C]):
     """Learns to make pictures of one size, in grey, RGB or RGBA, with or without classes."""
 
-    medium: ClassVar[str] = "picture"
     unit: ClassVar[str] = "pictures"
     score_name: ClassVar[str] = "sliced Wasserstein distance"
     evaluated: ClassVar[int] = 256
@@ -178,7 +177,7 @@ class PictureFamily(Family[C]):
             yield to_tensor(self._judges)
 
     @torch.no_grad()
-    def score(self, networks: Networks, batch: Tensor) -> tuple[Tensor, Tensor]:
+    def score(self, networks: Networks, batch: Any) -> tuple[Tensor, Tensor]:
         """The sliced Wasserstein distance of samples to real pictures: quality and variety in one figure, without a network.
 
         Held-out pictures are among the real ones, but there are too few of them to be compared with alone.
@@ -187,7 +186,7 @@ class PictureFamily(Family[C]):
 
         real = batch.permute(0, 2, 3, 1).cpu().numpy()
         made = np.stack([sample.work for sample in self.sample(networks, self.judging, n=len(real), seed=self.config.seed)])
-        found = sliced_wasserstein(made, real, n_patches=1 << 13, n_projections=64, replicates=1, normalise="real")
+        found = sliced_wasserstein(made, real, n_patches=1 << 13, n_projections=64, replicates=1)
         return torch.tensor(found.mean.value), torch.tensor(1.0)
 
     def preview(self, networks: Networks, step: int, folder: Path) -> str:

@@ -33,7 +33,6 @@ class LanguageModelFamily(Family[C]):
     The loss is the mean negative log-likelihood per token in nats, -1/T Σ log p(x_t | x_<t).
     """
 
-    medium: ClassVar[str] = "text"
     unit: ClassVar[str] = "tokens"
     evaluation_options = ("stride",)
 

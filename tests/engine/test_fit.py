@@ -17,6 +17,7 @@ from artgen.engine.fit import Fitted, NotFinite, fit
 from artgen.engine.logbook import read_metrics
 from artgen.engine.phases import Meter
 from artgen.errors import ArtgenError, UsageError
+from artgen.families.base import Loss, Networks, Phase
 from tests.engine.toy import Toy, ToyConfig, toy_config
 
 
@@ -260,3 +261,73 @@ def test_a_run_is_trained_by_one_process_at_a_time(tmp_path: Path) -> None:
         pass
     with runs.held(run):
         assert sorted(p.name for p in run.path.iterdir()) == ["config.yaml", "data"]
+
+
+class _Pair(Toy):
+    """Two phases, the second of which goes through the network of the first."""
+
+    def rare(self, networks: Networks, batch: torch.Tensor, step: int) -> Loss:
+        through = networks["model"](batch).square().mean()
+        return Loss((networks["other"](batch) - 1).square().mean() * (1 + through))
+
+    def phases(self) -> list[Phase]:
+        return [Phase("map", ("model",), self.loss), Phase("pair", ("other",), self.rare)]
+
+
+def test_a_phase_leaves_no_gradient_in_what_it_does_not_train(tmp_path: Path) -> None:
+    """Else the next step of the first phase would carry gradients of the second."""
+    config = toy_config(steps=4, clip=0)
+    weights = []
+    for kind in (Toy, _Pair):
+        family = kind(config)
+        run = runs.create(tmp_path / kind.__name__, config, family.save_data)
+        fabric = make_fabric(config.device)
+        fabric.launch()
+        networks = family.networks()
+        fit(family, networks, run, config, fabric, quiet=True)
+        weights.append({key: value.clone() for key, value in networks["model"].state_dict().items()})
+    assert same(weights[0], weights[1])
+
+
+def test_patience_ends_a_training_that_gets_no_better(tmp_path: Path) -> None:
+    said: list[tuple[str, str]] = []
+    config = toy_config(steps=40, validate_every=2, patience=3)
+    config.train.optimizer.lr = config.train.optimizer.muon_lr = 1e-12
+    family = Toy(config)
+    scores = iter([5.0, 4.0, 4.5, 4.4, 4.3, 1.0])
+    family.score = lambda networks, batch: (torch.tensor(next(scores)), torch.tensor(1.0))  # type: ignore[method-assign]
+    run = runs.create(tmp_path / "run", config, family.save_data)
+    fabric = make_fabric(config.device)
+    fabric.launch()
+    fitted = fit(family, family.networks(), run, config, fabric, lambda label, text: said.append((label, text)), quiet=True)
+    assert (fitted.step, fitted.best_step, fitted.interrupted) == (10, 4, None)
+    assert ("stops", "no better than at step 4 for 3 validations") in said
+    assert {4, 10} <= set(ckpt.list_steps(run.checkpoints))
+
+
+def test_optimizer_states_come_back_in_the_layout_of_their_weights() -> None:
+    """The fused step reads memory in order, so a state in another layout would be the state of other weights."""
+    from artgen.config import OptimizerConfig
+    from artgen.engine.optimizers import build_optimizers, pack, unpack
+
+    def fresh() -> tuple[torch.nn.Module, list[torch.optim.Optimizer]]:
+        torch.manual_seed(0)
+        net = torch.nn.Conv2d(3, 5, 3).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return net, build_optimizers(OptimizerConfig(name="adamw"), [net])
+
+    def step(net: torch.nn.Module, optimizers: list[torch.optim.Optimizer], seed: int) -> None:
+        net(torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(seed))).square().mean().backward()
+        for optimizer in optimizers:
+            optimizer.step()
+            optimizer.zero_grad()
+
+    net, optimizers = fresh()
+    step(net, optimizers, 1)
+    tensors, numbers = pack(optimizers)
+    saved = {key: value.clone(memory_format=torch.contiguous_format) for key, value in tensors.items()}
+    again, others = fresh()
+    again.load_state_dict(net.state_dict())
+    unpack(others, saved, numbers)
+    step(net, optimizers, 2)
+    step(again, others, 2)
+    assert all(torch.equal(a, b) for a, b in zip(net.parameters(), again.parameters(), strict=True))

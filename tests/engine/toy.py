@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -19,8 +19,6 @@ class ToyConfig(RunConfig):
 
 
 class Toy(Family[ToyConfig]):
-    medium: ClassVar[str] = "text"
-
     def __init__(self, config: ToyConfig, nan_at: int | None = None) -> None:
         super().__init__(config)
         self.nan_at = nan_at

@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import cast
+from collections.abc import Callable, Iterable
+from typing import ClassVar, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from artgen.families.base import Loss, Networks, Phase
+from artgen.families.base import Loss, Networks, Phase, Share
 from artgen.families.image_flow.augment import change
 from artgen.families.image_flow.config import ImageFlowConfig
 from artgen.families.image_flow.network import UNet
-from artgen.families.image_flow.samplers import SAMPLERS, Velocity, times
-from artgen.image.batches import Batch
+from artgen.families.image_flow.samplers import SAMPLERS, Velocity, heun, times
+from artgen.image.batches import Batch, to_signal, to_tensor
 from artgen.image.config import FlowSampleConfig, PictureSampleConfig
 from artgen.image.family import PictureFamily, as_signal, channels_last
 
-QUICK = 10  # steps of the samples that validations and previews make
+QUICK = 10  # steps of the samples that previews make
+HELD_OUT = 512  # held-out pictures that are scored in training, at least; fewer are scored at several times
+CHUNK = 64
+
+Held = tuple[Tensor, Tensor, Tensor, Tensor]
+"""Pictures uint8 [n, channels, height, width], classes [n], times [n] and noise like the pictures."""
 REPAINTED = 3  # times that each step of painting is taken
 
 
 class ImageFlow(PictureFamily[ImageFlowConfig]):
     """A U-Net that learns the velocity from noise to pictures (Lipman et al. 2023, "Flow Matching", eq. 23)."""
+
+    score_name: ClassVar[str] = "held-out loss"
 
     @property
     def latent_shape(self) -> tuple[int, ...]:
@@ -53,6 +61,28 @@ class ImageFlow(PictureFamily[ImageFlowConfig]):
         velocity = networks["model"](x, at, labels if self.n_classes else None, changes)
         return Loss((velocity.float() - (pictures - noise)).square().mean())
 
+    def validation(self, share: Share) -> Iterable[Held]:
+        """Held-out pictures at times evenly from 0 to 1, each with the same noise at every validation."""
+        pixels, labels = self._pictures.validation, self._pictures.validation_labels
+        n = max(HELD_OUT, len(pixels))
+        order = np.random.Generator(np.random.Philox(key=[self.config.seed, n])).permutation(n)  # else times follow pictures
+        for number, begin in enumerate(range(0, n, CHUNK)):
+            if number % share.count == share.index:
+                mine = np.arange(begin, min(begin + CHUNK, n))
+                chosen = mine % len(pixels)
+                times_of = torch.from_numpy((order[mine] + 0.5) / n).float()
+                noise = torch.randn(len(mine), *self.shape, generator=torch.Generator().manual_seed(begin))
+                yield to_tensor(pixels[chosen]), torch.from_numpy(labels[chosen]), times_of, noise
+
+    def score(self, networks: Networks, batch: Held) -> tuple[Tensor, Tensor]:
+        """The loss on pictures that were not trained on: it rises when the network begins to know its pictures by heart."""
+        pixels, labels, at, noise = batch
+        pictures = to_signal(pixels)
+        x = torch.lerp(noise, pictures, at[:, None, None, None])
+        velocity = networks["model"](x, at, labels if self.n_classes else None)
+        errors = (velocity.float() - (pictures - noise)).square().mean(dim=(1, 2, 3))
+        return errors.sum(), torch.tensor(float(len(errors)))
+
     @property
     def judging(self) -> FlowSampleConfig:
         return self.config.sample.model_copy(update={"sampler": "dpm++", "steps": QUICK, "class_name": None})
@@ -73,15 +103,20 @@ class ImageFlow(PictureFamily[ImageFlowConfig]):
         advance: Callable[[int], object] | None = None,
     ) -> Tensor:
         """The noise that the flow leads to the pictures from: the same way back."""
-        options = cast(FlowSampleConfig, options)
+        velocity = self._velocity(networks, labels, cast(FlowSampleConfig, options))
+        back = times(max(steps, 1), 1.0, 0.0)
+        x = pictures
         with torch.no_grad(), self.precision(pictures.device):
-            return self._follow(networks, pictures, labels, options, times(max(steps, 1), 1.0, 0.0))
+            for step in range(len(back) - 1):
+                x = heun(velocity, x, back[step : step + 2])  # dpm++ knows one way only
+                if advance:
+                    advance(1)
+        return x
 
     def _follow(
         self, networks: Networks, x: Tensor, labels: Tensor | None, options: FlowSampleConfig, at: list[float]
     ) -> Tensor:
-        sampler = SAMPLERS["heun" if at[0] > at[-1] else options.sampler]  # dpm++ knows one way only
-        return sampler(self._velocity(networks, labels, options), x, at)
+        return SAMPLERS[options.sampler](self._velocity(networks, labels, options), x, at)
 
     def _velocity(self, networks: Networks, labels: Tensor | None, options: FlowSampleConfig) -> Velocity:
         """With classifier-free guidance (Ho and Salimans 2022, eq. 6): v(none) + guidance (v(class) - v(none))."""

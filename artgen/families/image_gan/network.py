@@ -24,8 +24,8 @@ COARSEST = 4  # pixels
 
 
 def activate(x: Tensor) -> Tensor:
-    """Leaky ReLU that keeps the variance."""
-    return F.leaky_relu(x, SLOPE) * GAIN
+    """Leaky ReLU. The weights after it are GAIN times larger, so that the variance is kept."""
+    return F.leaky_relu(x, SLOPE)
 
 
 def widths(model: GANModelConfig, size: int) -> list[tuple[int, int]]:
@@ -40,12 +40,11 @@ class Residual(nn.Module):
 
     def __init__(self, channels: int, code: int | None = None) -> None:
         super().__init__()
-        self.first = _convolution(channels, channels, 3)
+        self.first = _convolution(channels, channels, 3, GAIN)
         self.second = _convolution(channels, channels, 3)
         nn.init.zeros_(self.second.weight)
-        self.style = nn.Linear(code, channels) if code else None
+        self.style = _linear(code, channels) if code else None
         if self.style is not None:
-            nn.init.normal_(self.style.weight, std=1 / math.sqrt(self.style.in_features))
             nn.init.ones_(self.style.bias)
 
     def forward(self, x: Tensor, code: Tensor | None = None) -> Tensor:
@@ -62,27 +61,23 @@ class StyleGenerator(Generator):
     def __init__(self, model: GANModelConfig, size: int, n_channels: int, n_classes: int) -> None:
         super().__init__()
         self.embedding = nn.Embedding(n_classes, model.latent) if n_classes else None
-        self.map = nn.Sequential(nn.Linear(model.latent * (2 if n_classes else 1), model.latent), _Activate())
-        self.map.append(nn.Linear(model.latent, model.latent))
-        for layer in self.map:
-            if isinstance(layer, nn.Linear):
-                nn.init.normal_(layer.weight, std=1 / math.sqrt(layer.in_features))
-                nn.init.zeros_(layer.bias)
+        width = model.latent
+        first, second = _linear(width * (2 if n_classes else 1), width), _linear(width, width, GAIN)
+        self.map = nn.Sequential(first, nn.LeakyReLU(SLOPE), second)
         levels = widths(model, size)
-        self.base = nn.Linear(model.latent, levels[0][1] * COARSEST**2)
-        nn.init.normal_(self.base.weight, std=1 / math.sqrt(model.latent))
+        self.base = _linear(width, levels[0][1] * COARSEST**2)
         self.blocks = nn.ModuleList(
             nn.ModuleList(Residual(channels, model.latent) for _ in range(model.blocks)) for _, channels in levels
         )
         self.widen = nn.ModuleList(_convolution(a, b, 1) for (_, a), (_, b) in zip(levels, levels[1:], strict=False))
-        self.picture = _convolution(levels[-1][1], n_channels * 4, 3, gain=0.5)
+        self.picture = _convolution(levels[-1][1], n_channels * 4, 3, gain=0.5 * GAIN)
 
     def mapping(self, latents: Tensor, labels: Tensor | None) -> Tensor:
         x = latents * latents.square().mean(dim=1, keepdim=True).add(1e-8).rsqrt()
         if self.embedding is not None:
             assert labels is not None
             x = torch.cat([x, self.embedding(labels)], dim=1)
-        return self.map(x)  # type: ignore[no-any-return]
+        return self.map(x)
 
     def synthesis(self, codes: Tensor, labels: Tensor | None) -> Tensor:
         x = self.base(codes).unflatten(1, (-1, COARSEST, COARSEST)).contiguous(memory_format=torch.channels_last)
@@ -110,10 +105,8 @@ class ResidualDiscriminator(nn.Module):
         last = levels[-1][1]
         self.gather = nn.Conv2d(last, last, COARSEST, groups=last, bias=False)
         nn.init.normal_(self.gather.weight, std=1 / COARSEST)
-        self.features = nn.Linear(last, last)
-        nn.init.normal_(self.features.weight, std=1 / math.sqrt(last))
-        self.judge = nn.Linear(last, 1)
-        nn.init.normal_(self.judge.weight, std=1 / math.sqrt(last))
+        self.features = _linear(last, last, GAIN)
+        self.judge = _linear(last, 1, GAIN)
         self.embedding = nn.Embedding(n_classes, last) if n_classes else None
         if self.embedding is not None:
             nn.init.normal_(self.embedding.weight, std=1 / math.sqrt(last))
@@ -130,18 +123,21 @@ class ResidualDiscriminator(nn.Module):
         if self.embedding is not None:
             assert labels is not None
             logits = logits + (features * self.embedding(labels)).sum(dim=1)
-        return logits  # type: ignore[no-any-return]
-
-
-class _Activate(nn.Module):
-    def forward(self, x: Tensor) -> Tensor:
-        return activate(x)
+        return logits
 
 
 def _convolution(n_in: int, n_out: int, kernel: int, gain: float = 1.0) -> nn.Conv2d:
-    """A convolution that keeps size and variance, without bias where a scale would take it away."""
+    """A convolution that keeps the size, and the variance gain² times."""
     layer = nn.Conv2d(n_in, n_out, kernel, padding=kernel // 2)
     nn.init.normal_(layer.weight, std=gain / math.sqrt(n_in * kernel**2))
     assert layer.bias is not None
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+def _linear(n_in: int, n_out: int, gain: float = 1.0) -> nn.Linear:
+    """Likewise."""
+    layer = nn.Linear(n_in, n_out)
+    nn.init.normal_(layer.weight, std=gain / math.sqrt(n_in))
     nn.init.zeros_(layer.bias)
     return layer
