@@ -25,7 +25,7 @@ class FlowSampleConfig(PictureSampleConfig):
     """How a flow is followed from noise to a picture."""
 
     sampler: Literal["euler", "heun", "dpm++", "rk4"] = Field(
-        "heun", description="rule of integration: euler reads the network once a step, heun twice, dpm++ once, rk4 four times"
+        "dpm++", description="rule of integration: euler and dpm++ read the network once a step, heun twice, rk4 four times"
     )
     steps: PositiveInt = Field(16, description="steps from noise to picture")
     guidance: float = Field(

@@ -316,7 +316,7 @@ def device_of(networks: Networks) -> torch.device:
 
 def channels_last(network: nn.Module) -> nn.Module:
     """The network with its kernels laid out as convolutions are fastest with."""
-    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def as_signal(batch: Batch) -> tuple[Tensor, Tensor]:
