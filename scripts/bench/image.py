@@ -146,7 +146,7 @@ def speed(args: argparse.Namespace, runs: Runs) -> dict[str, Any]:
         ("artgen image.gan, float32", f"{parameters:,}", f"{median['32']:.1f}", f"{median['32'] / their_rate:.2f}"),
         ("artgen image.gan, precision auto", f"{parameters:,}", f"{median['auto']:.1f}", f"{median['auto'] / their_rate:.2f}"),
     ])  # fmt: skip
-    return {"lightweight_gan": their_rate, "artgen": median["32"], "artgen_auto": median["auto"], "parameters": parameters,
+    return {"lightweight_gan": their_rate if theirs else None, "artgen": median["32"], "artgen_auto": median["auto"], "parameters": parameters,
             "lightweight_gan_parameters": theirs_parameters, "changes": changes,
             "runs": {"lightweight_gan": theirs, "artgen": ours["32"], "artgen_auto": ours["auto"]}}  # fmt: skip
 

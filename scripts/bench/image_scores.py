@@ -71,7 +71,7 @@ class Judge:
         vectors = self.network(samples)
         found = class_accuracy(vectors, numbers, self.vectors, labels)
         by_class = {name: class_accuracy(vectors[numbers == i], numbers[numbers == i], self.vectors, labels).samples.value
-                    for i, name in enumerate(self.pictures.class_names)}  # fmt: skip
+                    for i, name in enumerate(self.pictures.class_names) if (numbers == i).any()}  # fmt: skip
         return {
             "accuracy": found.samples.as_dict(),
             "chance": found.chance,
