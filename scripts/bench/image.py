@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import shutil
 import statistics
 import tempfile
 from functools import partial
@@ -50,6 +51,7 @@ def main() -> None:
         parser.add_argument(f"--{name}-set", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--pages-to", type=Path, default=ROOT / "docs" / "samples")
     parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--keep", action="store_true", help="of quality: what the results hold of other families and times")
     args = parser.parse_args()
     args.minutes = sorted(map(float, args.minutes.split(",")))
     with tempfile.TemporaryDirectory(prefix="artgen-bench-") as folder:
@@ -91,6 +93,9 @@ def quality(args: argparse.Namespace, runs: Runs) -> dict[str, Any]:
         (f"{args.data.name}, {args.samples:,} samples against {len(judge.real)} real pictures", "trained", *HEAD)
     ]
     out: dict[str, Any] = {"real_halves": of_real, "samples": args.samples, "features": judge.network.sha256}
+    if args.keep and args.results.exists():  # other families and times, scored by a call before
+        before = json.loads(args.results.read_text()).get("quality", {})
+        out = {**before, **out} if all(before.get(key) == out[key] for key in ("samples", "features")) else out
     for minutes in args.minutes:
         if scored_too:
             facts = peer.facts(minutes)
@@ -126,6 +131,7 @@ def speed(args: argparse.Namespace, runs: Runs) -> dict[str, Any]:
         changes = changes or _width_for(theirs_parameters)
         for precision, rates in ours.items():
             run = args.work / f"speed-{precision}-{repeat}"
+            shutil.rmtree(run, ignore_errors=True)  # of a call before
             more = {
                 "train.steps": args.speed_steps,
                 "train.batch_size": BATCH,

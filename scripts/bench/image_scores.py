@@ -19,6 +19,9 @@ from artgen.metrics.picture_diversity import diversity
 HEAD = ("KID", "FID", "precision", "recall", "diversity", "too near (5 % is normal)", "distance ratio", "copies")
 
 
+ENOUGH = 50  # held-out pictures to calibrate copying on
+
+
 @dataclass(frozen=True)
 class Judge:
     """Real pictures and a feature network, by which samples are scored."""
@@ -37,10 +40,12 @@ class Judge:
         return self.network(self.real)
 
     def score(self, samples: np.ndarray) -> dict[str, Any]:
-        """Against all real pictures; copying against those for training, calibrated on those held out."""
+        """Against all real pictures; copying against those for training, calibrated on those held out, or where they are few on
+        each of those for training against the others."""
         vectors = self.network(samples)
         found = manifold(vectors, self.vectors)
-        copying = copy_report(samples, self.pictures.train, self.pictures.validation)
+        held_out = self.pictures.validation if len(self.pictures.validation) >= ENOUGH else None
+        copying = copy_report(samples, self.pictures.train, held_out)
         figures = {
             "kid": kid(vectors, self.vectors),
             "fid": fid(vectors, self.vectors),
