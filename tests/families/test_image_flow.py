@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -18,6 +19,7 @@ from artgen.families.image_flow.config import FlowModelConfig, ImageFlowConfig
 from artgen.families.image_flow.family import ImageFlow
 from artgen.families.image_flow.network import UNet
 from artgen.families.image_flow.samplers import SAMPLERS, times
+from artgen.image.batches import to_tensor
 from tests.families.test_image_vae import discs
 
 SMALL: dict[str, Any] = {"channels": [16, 24], "blocks": 1, "attention": [8], "n_heads": 2, "d_time": 16, "patch": 2}
@@ -266,3 +268,19 @@ def test_strength_goes_from_the_same_to_a_new_picture(tmp_path: Path) -> None:
     assert 0 < far(0.2) < far(0.6) < far(1.0)
     new = family.render(networks, family.latents(3, 0, 1), None, options)
     assert torch.allclose(family.vary(networks, picture, 1.0, None, options, seed=3), new, atol=1e-5)
+
+
+def test_the_held_out_loss_is_that_of_training_and_of_evaluation(tmp_path: Path) -> None:
+    family = make(tmp_path)
+    networks = {"model": awake(family.networks()["model"]).eval()}
+    with torch.no_grad():
+        scores = [family.score(networks, batch) for batch in family.validation(Share())]
+    mean = float(sum(loss for loss, _ in scores) / sum(count for _, count in scores))
+    shares = [family.score(networks, batch) for index in range(2) for batch in family.validation(Share(index, 2))]
+    assert float(sum(count for _, count in shares)) == float(sum(count for _, count in scores)) >= 512
+    assert float(sum(loss for loss, _ in shares) / 512) == pytest.approx(mean, rel=1e-5)
+    assert family.pictures is not None
+    held_out = to_tensor(np.array(family.pictures.validation)), torch.from_numpy(family.pictures.validation_labels)
+    (figure,) = family.own_figures(networks, held_out)
+    assert figure.key == "held_out_loss"
+    assert figure.value == pytest.approx(mean, rel=1e-5)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import ClassVar, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
@@ -16,7 +16,8 @@ from artgen.families.image_flow.network import UNet
 from artgen.families.image_flow.samplers import SAMPLERS, Velocity, heun, times
 from artgen.image.batches import Batch, to_signal, to_tensor
 from artgen.image.config import FlowSampleConfig, PictureSampleConfig
-from artgen.image.family import PictureFamily, as_signal, channels_last
+from artgen.image.family import PictureFamily, as_signal, channels_last, device_of
+from artgen.metrics.scorecard import Figure
 
 QUICK = 10  # steps of the samples that previews make
 HELD_OUT = 512  # held-out pictures that are scored in training, at least; fewer are scored at several times
@@ -62,8 +63,11 @@ class ImageFlow(PictureFamily[ImageFlowConfig]):
         return Loss((velocity.float() - (pictures - noise)).square().mean())
 
     def validation(self, share: Share) -> Iterable[Held]:
-        """Held-out pictures at times evenly from 0 to 1, each with the same noise at every validation."""
-        pixels, labels = self._pictures.validation, self._pictures.validation_labels
+        return self._held((self._pictures.validation, self._pictures.validation_labels), share)
+
+    def _held(self, held_out: tuple[Any, Any], share: Share) -> Iterable[Held]:
+        """Pictures [n, height, width, channels] and classes, at times evenly from 0 to 1, each with always the same noise."""
+        pixels, labels = held_out
         n = max(HELD_OUT, len(pixels))
         order = np.random.Generator(np.random.Philox(key=[self.config.seed, n])).permutation(n)  # else times follow pictures
         for number, begin in enumerate(range(0, n, CHUNK)):
@@ -74,7 +78,20 @@ class ImageFlow(PictureFamily[ImageFlowConfig]):
                 noise = torch.randn(len(mine), *self.shape, generator=torch.Generator().manual_seed(begin))
                 yield to_tensor(pixels[chosen]), torch.from_numpy(labels[chosen]), times_of, noise
 
-    def score(self, networks: Networks, batch: Held) -> tuple[Tensor, Tensor]:
+    @torch.no_grad()
+    def own_figures(self, networks: Networks, held_out: Batch) -> list[Figure]:
+        """The loss on held-out pictures."""
+        device = device_of(networks)
+        sums = torch.zeros(2)
+        with self.precision(device):
+            for batch in self._held((held_out[0].permute(0, 2, 3, 1).numpy(), held_out[1].numpy()), Share()):
+                loss, count = self.score(networks, tuple(part.to(device) for part in batch))
+                sums += torch.stack([loss.cpu(), count])
+        return [
+            Figure("held_out_loss", "held-out loss", float(sums[0] / sums[1]), "", "mean square of velocities, less is better")
+        ]
+
+    def score(self, networks: Networks, batch: Any) -> tuple[Tensor, Tensor]:
         """The loss on pictures that were not trained on: it rises when the network begins to know its pictures by heart."""
         pixels, labels, at, noise = batch
         pictures = to_signal(pixels)

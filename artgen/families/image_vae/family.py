@@ -18,6 +18,8 @@ from artgen.image.directions import principal_directions
 from artgen.image.family import PictureFamily, as_signal, channels_last, device_of
 from artgen.image.projection import project_picture
 from artgen.media.sheet import Sheet, make_sheet, to_image
+from artgen.metrics.estimate import estimate_mean
+from artgen.metrics.scorecard import Figure
 
 SHOWN = 18  # held-out pictures of a preview, each beside its reconstruction
 NEARBY = 32  # codes around a picture's, from which it is looked for
@@ -83,6 +85,31 @@ class ImageVAE(PictureFamily[ImageVAEConfig]):
         reconstruction, kl = networks["model"](pictures, labels if self.n_classes else None, noise.to(pictures.device))
         total = (reconstruction + self.config.model.beta * kl.sum(dim=1)).sum() / self.n_values
         return total, torch.tensor(float(len(pictures)))
+
+    @torch.no_grad()
+    def own_figures(self, networks: Networks, held_out: Batch) -> list[Figure]:
+        """The bound and the reconstruction of held-out pictures."""
+        device, size = device_of(networks), self.config.train.batch_size
+        total, errors = 0.0, []
+        with self.precision(device):
+            for begin in range(0, len(held_out[0]), size):
+                batch = held_out[0][begin : begin + size].to(device), held_out[1][begin : begin + size].to(device)
+                total += float(self.score(networks, batch)[0])
+                real, labels = as_signal(batch)
+                label = labels if self.n_classes else None
+                codes = self.project(networks, real, label, self.config.sample, steps=0)
+                made = self.render(networks, codes, label, self.config.sample).float().clamp(-1, 1)
+                errors.append((made - real).square().mean(dim=(1, 2, 3)).sqrt().cpu() / 2)
+        return [
+            Figure("held_out_loss", "held-out loss", total / len(held_out[0]), "nats/number", "less is better"),
+            Figure(
+                "reconstruction",
+                "reconstruction, held out",
+                estimate_mean(torch.cat(errors)),
+                "",
+                "0: the same, 1: black for white",
+            ),
+        ]
 
     def preview(self, networks: Networks, step: int, folder: Path) -> str:
         """Samples, and in another file held-out pictures beside their reconstructions."""
