@@ -182,22 +182,37 @@ def test_the_home_folder_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 # ---------------------------------------------------------------- writing
 
 
+ODD = {
+    "train.optimizer.lr": "1e-05",
+    "train.optimizer.betas": "[0.9, 0.999]",
+    "device.precision": "32",
+    "seed": "2147483647",
+}
+ODD_TEXT = {
+    "data.path": "[poems.txt, 'a: b.txt', '-']",
+    "data.separator": "\n\n",
+    "data.field": "5",
+    "data.remove": "：'\"#\t",
+    "sample.prompt": "春\nnull",
+    "sample.stop": "['true', \"\\n\", '~', '1e3']",
+}
+ODD_PICTURES = {
+    "data.path": "['a: b.png', 春.png, truchet]",
+    "data.background": "#F4ecd8",
+    "data.classes": "true",
+    "sample.class_name": "null: 1e3",
+}
+
+
 @pytest.mark.parametrize("family", family_names())
 def test_a_saved_config_is_the_same_when_it_is_loaded_again(tmp_path: Path, family: str) -> None:
-    odd = {
-        "data.path": "[poems.txt, 'a: b.txt', '-']",
-        "data.separator": "\n\n",
-        "data.field": "5",
-        "data.remove": "：'\"#\t",
-        "sample.prompt": "春\nnull",
-        "sample.stop": "['true', \"\\n\", '~', '1e3']",
-        "train.optimizer.lr": "1e-05",
-        "train.optimizer.betas": "[0.9, 0.999]",
-        "device.precision": "32",
-        "seed": "2147483647",
-    }
+    text = family.startswith("text.")
+    odd = {**ODD, **(ODD_TEXT if text else ODD_PICTURES)}
     config = load(tmp_path, "", f"family={family}", *(f"{key}={value}" for key, value in odd.items()))
-    assert config.sample.stop == ["true", "\n", "~", "1e3"]
+    if text:
+        assert config.sample.stop == ["true", "\n", "~", "1e3"]
+    else:
+        assert (config.data.background, config.sample.class_name) == ("#f4ecd8", "null: 1e3")
     saved = tmp_path / "elsewhere" / "config.yaml"
     saved.parent.mkdir()
     saved.write_text(to_yaml(config), encoding="utf-8")

@@ -193,7 +193,7 @@ def test_the_loss_begins_at_the_spread_of_velocities_and_falls(tmp_path: Path) -
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        losses.append(float(loss))
+        losses.append(loss.item())
     assert losses[0] > 1.0  # of noise alone it is 1
     assert sum(losses[-5:]) < 0.75 * sum(losses[:5])
 
@@ -213,7 +213,7 @@ def test_a_sample_depends_on_seed_and_number_alone(tmp_path: Path) -> None:
 def test_guidance_goes_past_the_class(tmp_path: Path) -> None:
     folder = tmp_path / "both"
     discs(folder / "a", 12)
-    discs(folder / "b", 12)
+    discs(folder / "b", 14)
     family = ImageFlow.prepare(configure({"path": [str(folder)], "classes": True}), tmp_path / "data")
     networks = {"model": awake(family.networks()["model"]).eval()}
     noise, labels = torch.randn(2, 3, 32, 32), torch.tensor([0, 1])
