@@ -128,15 +128,12 @@ class ImageVAE(PictureFamily[ImageVAEConfig]):
 
     # ---- sampling and editing
 
-    def codes(self, networks: Networks, latents: Tensor, labels: Tensor | None, options: PictureSampleConfig) -> Tensor:
-        """Codes from the standard normal or from the fitted one, moved towards its mean where truncation is not 1."""
-        shortened = latents * options.truncation
-        if isinstance(options, VAESampleConfig) and options.prior == "fitted":
-            return _model(networks).fitted(shortened)
-        return shortened
+    # Codes are standard normal latents; where the prior is fitted, `render` moves them to the fitted normal. So one step along
+    # a direction is one standard deviation.
 
     def render(self, networks: Networks, codes: Tensor, labels: Tensor | None, options: PictureSampleConfig) -> Tensor:
-        return _model(networks).pictures(codes, labels)
+        model = _model(networks)
+        return model.pictures(model.fitted(codes) if _is_fitted(options) else codes, labels)
 
     def project(
         self,
@@ -152,7 +149,7 @@ class ImageVAE(PictureFamily[ImageVAEConfig]):
         with torch.no_grad(), self.precision(pictures.device):
             mean, log_variance = model.encode(pictures, labels)
         if not steps:
-            return mean
+            return model.standardised(mean) if _is_fitted(options) else mean
         noise = torch.randn(NEARBY, self.config.model.latent, generator=torch.Generator().manual_seed(0)).to(mean)
         noise[0] = 0
         found = []
@@ -160,15 +157,19 @@ class ImageVAE(PictureFamily[ImageVAEConfig]):
             label = None if labels is None else labels[i : i + 1]
             candidates = mean[i] + noise * (0.5 * log_variance[i]).exp()
             found.append(project_picture(model.pictures, pictures[i : i + 1], candidates, label, steps, advance))
-        return torch.cat(found)
+        return model.standardised(torch.cat(found)) if _is_fitted(options) else torch.cat(found)
 
     def directions(self, networks: Networks, n: int) -> Tensor:
-        """Of the layer that reads the code (Shen and Zhou 2021, "Closed-Form Factorization of Latent Semantics", eq. 6)."""
-        return principal_directions([_model(networks).reading_weights()], n)
+        """In which the codes of pictures differ most: their principal components (Härkönen et al. 2020, GANSpace)."""
+        return principal_directions([_model(networks).code_root()], n)
 
 
 def _model(networks: Networks) -> VAE:
     return cast(VAE, networks["model"])
+
+
+def _is_fitted(options: PictureSampleConfig) -> bool:
+    return isinstance(options, VAESampleConfig) and options.prior == "fitted"
 
 
 FAMILY = ImageVAE

@@ -14,6 +14,7 @@ from artgen.nn.activations import CONVOLUTIONAL
 from artgen.nn.convolution import DownStage, UpStage
 
 WIDEST = 6.0  # of |log variance|: e^-3 to e^3 are deviations enough, and their exponentials stay numbers
+NARROWEST = 1e-6  # of the codes' variances
 FOLLOWING = 0.01  # how fast the fitted normal follows the codes of the batches
 
 
@@ -97,16 +98,17 @@ class VAE(nn.Module):
 
     def fitted(self, latents: Tensor) -> Tensor:
         """Standard normal latents [n, latent] moved to the normal that was fitted to the codes of pictures."""
-        covariance = self.code_square - torch.outer(self.code_mean, self.code_mean)
-        values, vectors = torch.linalg.eigh(covariance.cpu().double())  # the symmetric root, so that axes stay where they are
-        root = (vectors * values.clamp_min(0).sqrt()) @ vectors.T
-        return self.code_mean + latents @ root.to(latents)
+        return self.code_mean + latents @ self.code_root().to(latents)
 
-    def reading_weights(self) -> Tensor:
-        """Weights [out, latent] of the layer that reads the code."""
-        weight = self.outward[0].weight
-        assert isinstance(weight, Tensor)
-        return weight[:, : self.latent]
+    def standardised(self, codes: Tensor) -> Tensor:
+        """The latents [n, latent] that `fitted` moves to these codes."""
+        return (codes - self.code_mean) @ torch.linalg.inv(self.code_root()).to(codes)
+
+    def code_root(self) -> Tensor:
+        """The symmetric root [latent, latent] of the codes' covariance: axes stay where they are."""
+        covariance = self.code_square - torch.outer(self.code_mean, self.code_mean)
+        values, vectors = torch.linalg.eigh(covariance.cpu().double())
+        return (vectors * values.clamp_min(NARROWEST).sqrt()) @ vectors.T
 
     def _with_class(self, x: Tensor, labels: Tensor | None) -> Tensor:
         if self.embedding is None:
