@@ -6,9 +6,9 @@ pictures. The objectives stand in `artgen.image.gan_losses`.
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Callable
-from typing import TypeVar, cast
+from functools import cached_property
+from typing import ClassVar, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -54,11 +54,14 @@ class Generator(nn.Module):
 
 
 class AdversarialFamily(PictureFamily[C]):
-    """A generator learns to make what a discriminator takes for real (Goodfellow et al. 2014)."""
+    """A generator learns to make what a discriminator takes for real (Goodfellow et al. 2014).
 
-    @abstractmethod
-    def build(self) -> tuple[Generator, nn.Module]:
-        """Generator, and discriminator: forward(pictures, labels) -> logits [n]."""
+    A family names its two networks. Both are made of (the model section, side in pixels, channels, number of classes); the
+    discriminator's forward(pictures, labels) gives logits [n].
+    """
+
+    generator: ClassVar[Callable[..., Generator]]
+    discriminator: ClassVar[Callable[..., nn.Module]]
 
     @property
     def model(self) -> AdversarialModelConfig:
@@ -66,8 +69,13 @@ class AdversarialFamily(PictureFamily[C]):
 
     def networks(self) -> dict[str, nn.Module]:
         torch.manual_seed(self.config.seed)
-        generator, discriminator = self.build()
-        return {"generator": channels_last(generator), "discriminator": channels_last(discriminator)}
+        kinds = {"generator": type(self).generator, "discriminator": type(self).discriminator}
+        of = self.model, self.of.size, self.of.n_channels, self.n_classes
+        return {name: channels_last(kind(*of)) for name, kind in kinds.items()}
+
+    @property
+    def latent_shape(self) -> tuple[int, ...]:
+        return (self.model.latent,)
 
     # ---- training
 
@@ -164,10 +172,14 @@ class AdversarialFamily(PictureFamily[C]):
         """Shen and Zhou 2021, "Closed-Form Factorization of Latent Semantics in GANs", eq. 6."""
         return principal_directions(cast(Generator, networks["generator"]).reading_weights(), n)
 
+    @cached_property
+    def _latents_of_mean(self) -> Tensor:
+        return self.latents(0, 0, MEAN_OF)
+
     @torch.no_grad()
     def _mean_codes(self, generator: Generator, labels: Tensor | None, codes: Tensor) -> Tensor:
         """[n, e] or [1, e]: the mean code of each picture's class."""
-        latents = self.latents(0, 0, MEAN_OF, codes.device)
+        latents = self._latents_of_mean.to(codes.device)
         if labels is None:
             return generator.mapping(latents, None).mean(dim=0, keepdim=True)
         means = {int(label): generator.mapping(latents, label.expand(MEAN_OF)).mean(dim=0) for label in torch.unique(labels)}

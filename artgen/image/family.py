@@ -8,7 +8,6 @@ and directions are directions of codes.
 
 from __future__ import annotations
 
-import json
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterable
@@ -29,6 +28,7 @@ from artgen.families.base import Family, Networks, Sample, Share
 from artgen.image.batches import Batch, ShuffledPictures, to_pixels, to_signal, to_tensor
 from artgen.image.config import PictureSampleConfig
 from artgen.metrics.scorecard import Figure, ScoreCard
+from artgen.registry import family_class, family_names
 
 C = TypeVar("C", bound=RunConfig)
 
@@ -122,11 +122,11 @@ class PictureFamily(Family[C]):
         advance: Callable[[int], object] | None = None,
     ) -> Tensor:
         """The codes [n, …] whose renderings are nearest to pictures [n, channels, height, width], -1 to 1."""
-        raise UsageError(f"{self.config.family} cannot project a picture; image.gan, image.vae and image.flow can")
+        raise self._unable("project", "cannot project a picture", "can")
 
     def directions(self, networks: Networks, n: int) -> Tensor:
         """The n directions [n, code size] in which pictures change most, unit vectors, most first."""
-        raise UsageError(f"{self.config.family} has no directions; image.gan, image.dcgan and image.vae have")
+        raise self._unable("directions", "has no directions", "have")
 
     def paint(
         self,
@@ -138,7 +138,7 @@ class PictureFamily(Family[C]):
         seed: int,
     ) -> Tensor:
         """Pictures with what is under the mask (bool [n, 1, height, width], True: to be painted) made anew."""
-        raise UsageError(f"{self.config.family} cannot paint into a picture; image.flow can")
+        raise self._unable("paint", "cannot paint into a picture", "can")
 
     def vary(
         self,
@@ -150,7 +150,7 @@ class PictureFamily(Family[C]):
         seed: int,
     ) -> Tensor:
         """Pictures like the given ones: strength 0 the same, 1 new ones."""
-        raise UsageError(f"{self.config.family} cannot vary a picture by a strength; image.flow can")
+        raise self._unable("vary", "cannot vary a picture by a strength", "can")
 
     # ---- training
 
@@ -287,6 +287,14 @@ class PictureFamily(Family[C]):
 
     # ---- helpers
 
+    def _unable(self, method: str, what: str, others: str) -> UsageError:
+        """That this family has no such method, and which have: `others` is their verb."""
+        inherited = getattr(PictureFamily, method)
+        able = [name for name in family_names() if getattr(family_class(name), method, inherited) is not inherited]
+        return UsageError(
+            f"{self.config.family} {what}; {' and '.join([', '.join(able[:-1]), able[-1]][len(able) < 2 :])} {others}"
+        )
+
     @property
     def _pictures(self) -> PictureSet:
         assert self.pictures is not None
@@ -330,5 +338,5 @@ def _read_facts(folder: Path) -> PictureFacts:
         return PictureFacts.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         raise ArtgenError(f"{path}: is missing, without it the run cannot be sampled") from None
-    except (ValidationError, json.JSONDecodeError) as error:
+    except ValidationError as error:
         raise ArtgenError(f"{path}: damaged: {str(error).splitlines()[0]}") from None

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from artgen.data.picture_decoding import Pixels
+from artgen.media.picture import on_background
 from artgen.media.sheet import make_sheet, to_image
 
 LONGEST = 1500  # milliseconds that the last frame is shown
@@ -38,9 +39,7 @@ def write_animation_of_previews(folder: Path) -> Path | None:
 
 
 def _on_white(image: Image.Image) -> Image.Image:
-    rgba = image.convert("RGBA")
-    whole = Image.new("RGBA", rgba.size, "white")
-    whole.alpha_composite(rgba)
-    shrink = min(1.0, WIDEST / max(rgba.size))
-    size = np.maximum(1, np.round(np.array(rgba.size) * shrink)).astype(int)
+    whole = Image.fromarray(on_background(np.asarray(image), (255, 255, 255)))
+    shrink = min(1.0, WIDEST / max(whole.size))
+    size = np.maximum(1, np.round(np.array(whole.size) * shrink)).astype(int)
     return whole.convert("RGB").resize((int(size[0]), int(size[1])), Image.Resampling.LANCZOS)
