@@ -48,3 +48,13 @@ def size(n_bytes: float) -> str:
             return f"{n_bytes:.3g} {unit}"
         n_bytes /= 1000
     return f"{n_bytes:.3g} GB"
+
+
+def tell(as_json: bool, report: Any, files: str | None = None) -> None:
+    """What a command made: its files on standard output, or the report as JSON; a summary on standard error.
+
+    files: instead of a line for each.
+    """
+    emit(as_json, report.as_dict(), "\n".join(map(str, report.files)) if files is None else files)
+    if not as_json:
+        note(report.summary())

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from artgen.cli.common import CheckpointOption, DeviceOption, ForceOption, JsonOption, SetOption, emit, note
+from artgen.cli.common import CheckpointOption, DeviceOption, ForceOption, JsonOption, SetOption, tell
 from artgen.cli.picture_options import (
     BackgroundOption,
     ClassOption,
@@ -110,6 +110,4 @@ def edit(
         checkpoint=checkpoint,
         device=device or "auto",
     )
-    emit(as_json, report.as_dict(), "\n".join(map(str, report.files)))
-    if not as_json:
-        note(report.summary())
+    tell(as_json, report)

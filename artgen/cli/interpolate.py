@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from artgen.cli.common import CheckpointOption, DeviceOption, ForceOption, JsonOption, SetOption, emit, note
+from artgen.cli.common import CheckpointOption, DeviceOption, ForceOption, JsonOption, SetOption, tell
 from artgen.cli.picture_options import BackgroundOption, GuidanceOption, SamplerOption, StepsOption, TruncationOption
 
 
@@ -70,7 +70,4 @@ def interpolate(
         checkpoint=checkpoint,
         device=device or "auto",
     )
-    text = report.files[0].parent if len(report.files) > 1 else report.files[0]
-    emit(as_json, report.as_dict(), str(text))
-    if not as_json:
-        note(report.summary())
+    tell(as_json, report, str(report.files[0].parent if len(report.files) > 1 else report.files[0]))

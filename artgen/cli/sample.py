@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from artgen.cli.common import CheckpointOption, DeviceOption, ForceOption, JsonOption, SetOption, emit, note
+from artgen.cli.common import CheckpointOption, DeviceOption, ForceOption, JsonOption, SetOption, note, tell
 from artgen.cli.picture_options import (
     BackgroundOption,
     ClassOption,
@@ -114,9 +114,7 @@ def sample(
         _print_rest([str(made.work) for made in report.samples])
         note(report.summary())
     else:
-        emit(as_json, report.as_dict(), "\n".join(map(str, report.files)))
-        if not as_json:
-            note(report.summary())
+        tell(as_json, report)
 
 
 def _print_first(index: int, text: str) -> None:
