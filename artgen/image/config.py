@@ -36,7 +36,7 @@ class FlowSampleConfig(PictureSampleConfig):
 class AdversarialModelConfig(Section):
     """What generator and discriminator play for; a family adds their networks."""
 
-    latent: PositiveInt = Field(128, description="width of latents")
+    latent: PositiveInt = Field(128, description="width of latents and of codes")
     loss: Literal["bce", "lsgan", "hinge", "wgan-gp", "relativistic"] = Field(
         "relativistic", description="the objective; relativistic compares real and made pictures in pairs"
     )

@@ -291,9 +291,7 @@ class PictureFamily(Family[C]):
         """That this family has no such method, and which have: `others` is their verb."""
         inherited = getattr(PictureFamily, method)
         able = [name for name in family_names() if getattr(family_class(name), method, inherited) is not inherited]
-        return UsageError(
-            f"{self.config.family} {what}; {' and '.join([', '.join(able[:-1]), able[-1]][len(able) < 2 :])} {others}"
-        )
+        return UsageError(f"{self.config.family} {what}; {', '.join(able)} {others}")
 
     @property
     def _pictures(self) -> PictureSet:

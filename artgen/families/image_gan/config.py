@@ -14,7 +14,6 @@ from artgen.image.config import AdversarialModelConfig, PictureSampleConfig, che
 class GANModelConfig(AdversarialModelConfig):
     """Generator and discriminator, mirrored: residual blocks from 4 x 4 pixels to the picture and back."""
 
-    latent: PositiveInt = Field(128, description="width of latents and of codes")
     width: PositiveInt = Field(32, description="channels at 64 x 64 pixels; half as many pixels a side, twice as many channels")
     max_width: PositiveInt = Field(256, description="the most channels")
     blocks: PositiveInt = Field(1, description="residual blocks at each resolution")
