@@ -156,15 +156,10 @@ class _Work:
 
     def variants(self, make: Callable[[int, int], Tensor]) -> Iterable[Pixels]:
         """n pictures, a batch at a time, by make(how many, seed) -> [.., channels, size, size], -1 to 1."""
-        from artgen.image.batches import to_pixels
-
         with progress(self.n, "picture") as reach:
             for first in range(0, self.n, self.options.batch):
                 count = min(self.options.batch, self.n - first)
-                made = to_pixels(make(count, self.seed + first))
-                if made.shape[-1] == 4:
-                    made[made[..., 3] == 0, :3] = self.data.background_rgb
-                yield from made
+                yield from self.family.as_pixels(make(count, self.seed + first))
                 reach(first + count)
 
 

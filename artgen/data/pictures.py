@@ -69,6 +69,12 @@ class PictureSet:
     def n_channels(self) -> int:
         return int(self.train.shape[3])
 
+    def evenly(self, most: int) -> tuple[NDArray[np.int64], Pixels]:
+        """At most so many pictures, evenly from those to train on and then those held out: their numbers and themselves."""
+        n, n_train = self.n_pictures, len(self.train)
+        chosen = np.linspace(0, n - 1, min(n, most)).round().astype(np.int64)
+        return chosen, np.stack([self.train[i] if i < n_train else self.validation[i - n_train] for i in chosen])
+
     def describe(self) -> str:
         """One line, such as: 128 pictures of 64 x 64 pixels in 5 classes."""
         kind = {1: " in grey", 3: "", 4: " with transparency"}[self.n_channels]

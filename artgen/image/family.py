@@ -259,9 +259,16 @@ class PictureFamily(Family[C]):
 
     @torch.no_grad()
     def pixels(self, networks: Networks, codes: Tensor, labels: Tensor | None, options: PictureSampleConfig) -> Pixels:
-        """`render` as uint8 [n, height, width, channels]; the colour of what cannot be seen is the background's."""
+        """`render` as uint8 [n, height, width, channels]."""
         with self.precision(device_of(networks)):
-            made = to_pixels(self.render(networks, codes, labels, options))
+            return self.as_pixels(self.render(networks, codes, labels, options))
+
+    def as_pixels(self, signal: Tensor) -> Pixels:
+        """Pictures [n, channels, height, width], -1 to 1, as uint8 [n, height, width, channels].
+
+        The colour of what cannot be seen is the background's, as in the data.
+        """
+        made = to_pixels(signal)
         if made.shape[-1] == 4:
             made[made[..., 3] == 0, :3] = self.config.data.background_rgb  # type: ignore[attr-defined]
         return made
@@ -309,10 +316,7 @@ class PictureFamily(Family[C]):
     @cached_property
     def _judges(self) -> Pixels:
         """Real pictures, evenly from all: uint8 [at most JUDGED, height, width, channels]."""
-        train, held_out = self._pictures.train, self._pictures.validation
-        n = len(train) + len(held_out)
-        chosen = np.linspace(0, n - 1, min(n, JUDGED)).round().astype(int)
-        return np.stack([train[i] if i < len(train) else held_out[i - len(train)] for i in chosen])
+        return self._pictures.evenly(JUDGED)[1]
 
 
 def device_of(networks: Networks) -> torch.device:

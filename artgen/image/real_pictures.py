@@ -58,13 +58,11 @@ def find_real(data: PictureDataConfig, of: Any, paths: list[str] | None) -> Real
     found = own if given is None else given
     if found is None:
         raise UsageError(f"no real pictures to compare with: {missing}; --data names some")
-    n = found.n_pictures
-    chosen = np.linspace(0, n - 1, min(n, COMPARED)).round().astype(int)
-    n_train = len(found.train)
-    pixels = np.stack([found.train[i] if i < n_train else found.validation[i - n_train] for i in chosen])
+    chosen, pixels = found.evenly(COMPARED)
     labels = np.concatenate([found.train_labels, found.validation_labels])[chosen]
     what = f"{len(chosen):,} real pictures"
     if found is own:
+        n_train = len(found.train)
         what += f" ({(chosen < n_train).sum():,} that it learned from and {(chosen >= n_train).sum():,} held out)"
     class_names = found.class_names if found.class_names == of.class_names else ()
     return Real(pixels, labels, class_names, what, own, missing)
