@@ -16,7 +16,7 @@ esac
 
 echo "== 1 of 4: installing into ${VIRTUAL_ENV:-.venv}"
 use_environment
-install
+install video  # MP4, for artgen interpolate
 
 run=runs/quickstart-$what
 if [ -e "$run" ]; then run=$run-$(date +%Y%m%d-%H%M%S); fi
