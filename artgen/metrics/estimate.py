@@ -56,6 +56,15 @@ def estimate_mean(values: Tensor, n_real: int = 0, replicates: int = REPLICATES,
     return estimate(values.double()[chosen].mean(dim=1), len(values), n_real)
 
 
+def estimate_ratio(
+    numerators: Tensor, denominators: Tensor, n_real: int = 0, replicates: int = REPLICATES, seed: int = 0
+) -> Estimate:
+    """Σ a_i / Σ b_i of one pair of numbers a piece: both [n], denominators 0 or more. NaN where they are 0 in sum."""
+    chosen = resamplings(len(numerators), replicates, torch.Generator().manual_seed(seed))
+    sums = numerators.double()[chosen].sum(dim=1) / denominators.double()[chosen].sum(dim=1)
+    return estimate(sums, len(numerators), n_real)
+
+
 def resamplings(n: int, replicates: int, generator: torch.Generator) -> Tensor:
     """Numbers of pictures, int64 [1 + replicates, n]: all as they are, then n drawn with replacement in every row."""
     return torch.cat([torch.arange(n)[None], torch.randint(n, (replicates, n), generator=generator)])

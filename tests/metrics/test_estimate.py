@@ -12,6 +12,7 @@ from artgen.metrics.estimate import (
     counts,
     estimate,
     estimate_mean,
+    estimate_ratio,
     mean_over_own_pairs,
     mean_over_pairs,
     resamplings,
@@ -86,3 +87,12 @@ def test_distances_of_equal_vectors_are_not_negative() -> None:
 def test_what_is_no_table_of_vectors_is_refused(vectors: torch.Tensor, said: str) -> None:
     with pytest.raises(ValueError, match=said.replace("[", r"\[").replace("]", r"\]")):
         as_vectors(vectors)
+
+
+def test_a_ratio_is_of_sums_and_is_resampled_in_pairs() -> None:
+    numerators, denominators = torch.tensor([1.0, 6.0, 0.0]), torch.tensor([2.0, 3.0, 5.0])
+    found = estimate_ratio(numerators, denominators, n_real=4, replicates=50, seed=1)
+    chosen = resamplings(3, 50, torch.Generator().manual_seed(1))
+    values = [float(numerators[row].double().sum() / denominators[row].double().sum()) for row in chosen]
+    assert found == estimate(torch.tensor(values, dtype=torch.float64), 3, 4)
+    assert found.value == pytest.approx(0.7)
