@@ -8,6 +8,8 @@ from artgen.media.recipe import FileRecipes
 
 PICTURES = (b"\x89PNG", b"GIF8")
 MP4 = b"ftyp"  # from the fifth byte on
+SOUND = (b"RIFF", b"fLaC")
+MIDI = b"MThd"
 
 
 def read_recipe(path: Path) -> FileRecipes:
@@ -23,6 +25,14 @@ def read_recipe(path: Path) -> FileRecipes:
         return read(path)
     if begin[4:] == MP4:
         from artgen.media.video import read_recipe as read
+
+        return read(path)
+    if begin.startswith(MIDI) or path.suffix.lower() in (".mid", ".midi"):
+        from artgen.media.midi import read_recipe as read
+
+        return read(path)
+    if begin.startswith(SOUND):
+        from artgen.media.audio import read_recipe as read
 
         return read(path)
     from artgen.media.text import read_recipe as read
