@@ -128,7 +128,7 @@ class AdversarialFamily(PictureFamily[C]):
 
     def _seen(self, pictures: Tensor) -> Tensor:
         """What the discriminator sees of pictures."""
-        seen = augment(pictures.float(), self.model.augment)
+        seen = augment(pictures.float(), self.model.augment, chance=self.model.augment_chance)
         return seen.contiguous(memory_format=torch.channels_last)
 
     # ---- sampling and editing

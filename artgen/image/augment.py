@@ -19,10 +19,15 @@ HOLE = 1 / 2  # of the side, how large what is cut out is
 ZOOM = 0.2  # log2 of the scale's deviation
 
 
-def augment(pictures: Tensor, kinds: Sequence[str], generator: torch.Generator | None = None) -> Tensor:
-    """Pictures [n, channels, height, width], -1 to 1, each changed by chance in all ways of `kinds`."""
+def augment(pictures: Tensor, kinds: Sequence[str], generator: torch.Generator | None = None, chance: float = 1.0) -> Tensor:
+    """Pictures [n, channels, height, width], -1 to 1, changed by random amounts in the ways of `kinds`.
+
+    chance: of each way, for each picture. Below 1 the discriminator sees some pictures as they are, and the generator cannot
+    take a change for the style (Karras et al. 2020, "Training Generative Adversarial Networks with Limited Data", section 2.2).
+    """
     for kind in kinds:
-        pictures = _WAYS[kind](pictures, generator)
+        changed = _WAYS[kind](pictures, generator)
+        pictures = changed if chance == 1 else torch.where(_uniform(pictures, generator, 1, 1, 1) < chance, changed, pictures)
     return pictures
 
 

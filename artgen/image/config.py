@@ -48,6 +48,9 @@ class AdversarialModelConfig(Section):
         ["colour", "translation", "cutout"],
         description="changes by chance of all that the discriminator sees, against learning few pictures by heart",
     )
+    augment_chance: float = Field(
+        1.0, ge=0, le=1, description="chance of each change for each picture; below 1 no change is taken for the style"
+    )
 
 
 def check_size(size: int, multiple_of: int) -> None:

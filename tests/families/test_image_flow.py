@@ -83,8 +83,29 @@ def test_samplers_follow_a_known_flow_to_its_end(name: str) -> None:
 def test_the_error_falls_with_the_order_of_the_rule(name: str, order: int) -> None:
     noise = torch.randn(5, 1, 4, 4, dtype=torch.float64)
     velocity = gaussian_velocity(0.5, 0.6)
-    errors = [float((SAMPLERS[name](velocity, noise, times(n)) - 0.5 - 0.6 * noise).abs().max()) for n in (16, 32)]
+    errors = [float((SAMPLERS[name](velocity, noise, times(n)) - 0.5 - 0.6 * noise).abs().max()) for n in (64, 128)]
     assert math.log2(errors[0] / errors[1]) == pytest.approx(order, abs=0.5)
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_no_velocity_is_asked_for_at_the_picture_itself(name: str) -> None:
+    """No network is trained at time 1, and its velocity there is noise that would be added to every picture."""
+    asked: list[float] = []
+
+    def velocity(x: Tensor, t: float) -> Tensor:
+        asked.append(t)
+        return torch.zeros_like(x)
+
+    SAMPLERS[name](velocity, torch.zeros(1, 1, 2, 2), times(4))
+    assert max(asked) < 1
+    assert min(asked) == 0
+
+
+def test_heun_comes_back_the_way_it_went() -> None:
+    noise = torch.randn(5, 1, 4, 4, dtype=torch.float64)
+    velocity = gaussian_velocity(0.5, 0.6)
+    there = SAMPLERS["heun"](velocity, noise, times(50))
+    assert torch.allclose(SAMPLERS["heun"](velocity, there, times(50, 1.0, 0.0)), noise, atol=2e-3)
 
 
 def test_dpm_beats_euler_at_the_same_cost() -> None:

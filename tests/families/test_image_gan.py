@@ -64,7 +64,7 @@ def test_networks_have_every_size(size: int, channels: int, classes: int) -> Non
 
 def test_channels_double_while_the_resolution_halves() -> None:
     model = GANModelConfig.model_validate({"width": 32, "max_width": 256})
-    assert widths(model, 64) == [(4, 256), (8, 256), (16, 128), (32, 64)]
+    assert widths(model, 64) == [(4, 256), (8, 256), (16, 128), (32, 64), (64, 32)]
 
 
 @pytest.mark.parametrize("size", [48, 96, 250])

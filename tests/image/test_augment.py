@@ -32,6 +32,15 @@ def test_nothing_is_changed_where_no_kind_is_asked_for() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_a_chance_leaves_pictures_as_they_are(kind: str) -> None:
+    before = pictures(400, size=8)
+    after = augment(before, [kind], generator(), chance=0.3)
+    changed = (after != before).flatten(1).any(dim=1).float().mean()
+    assert 0.2 < float(changed) < 0.4
+    assert torch.equal(augment(before, [kind], generator(), chance=0.0), before)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_gradients_pass(kind: str) -> None:
     before = pictures().requires_grad_()
     augment(before, [kind], generator()).square().sum().backward()

@@ -1,9 +1,9 @@
 """Generator and discriminator of `image.gan`.
 
 After R3GAN (Huang et al. 2024, "The GAN is dead; long live the GAN!", section 3.2): residual blocks without normalisation,
-initialised so that each begins as the identity (Zhang et al. 2019, Fixup), resampled bilinearly. Made for little compute: the
-finest resolution has no blocks, pictures are folded 2 x 2 (Shi et al. 2016, eq. 4) there; kernels are dense, as processors
-like them. Made for few pictures: every block of the generator is scaled by the code (Karras et al. 2019), and so can add its
+initialised so that each begins as the identity (Zhang et al. 2019, Fixup), resampled bilinearly. Made for little compute:
+kernels are dense, as processors like them, and the discriminator reads pictures folded 2 x 2 (Shi et al. 2016, eq. 4). The
+generator does not write them so: four pixels that are written apart show as a chequered texture. Made for few pictures: every block of the generator is scaled by the code (Karras et al. 2019), and so can add its
 own detail to a picture.
 """
 
@@ -28,9 +28,9 @@ def activate(x: Tensor) -> Tensor:
     return F.leaky_relu(x, SLOPE)
 
 
-def widths(model: GANModelConfig, size: int) -> list[tuple[int, int]]:
-    """(resolution, channels) from 4 pixels to half the picture's size."""
-    levels = int(math.log2(size // 2 // COARSEST))
+def widths(model: GANModelConfig, finest: int) -> list[tuple[int, int]]:
+    """(resolution, channels) from 4 pixels to the finest resolution."""
+    levels = int(math.log2(finest // COARSEST))
     sizes = [COARSEST << level for level in range(levels + 1)]
     return [(side, min(model.max_width, max(8, model.width * 64 // side))) for side in sizes]
 
@@ -70,7 +70,11 @@ class StyleGenerator(Generator):
             nn.ModuleList(Residual(channels, model.latent) for _ in range(model.blocks)) for _, channels in levels
         )
         self.widen = nn.ModuleList(_convolution(a, b, 1) for (_, a), (_, b) in zip(levels, levels[1:], strict=False))
-        self.picture = _convolution(levels[-1][1], n_channels * 4, 3, gain=0.5 * GAIN)
+        self.picture = _convolution(levels[-1][1], n_channels, 3, gain=0.5 * GAIN)
+
+    def vocabulary_parameters(self) -> list[Tensor]:
+        """What Muon leaves to AdamW: what writes pixels."""
+        return [self.picture.weight]
 
     def mapping(self, latents: Tensor, labels: Tensor | None) -> Tensor:
         x = latents * latents.square().mean(dim=1, keepdim=True).add(1e-8).rsqrt()
@@ -86,7 +90,7 @@ class StyleGenerator(Generator):
                 x = F.interpolate(self.widen[level - 1](x), scale_factor=2, mode="bilinear", align_corners=False)
             for block in blocks:  # type: ignore[attr-defined]
                 x = block(x, codes)
-        return F.pixel_shuffle(self.picture(activate(x)), 2)
+        return self.picture(activate(x))
 
     def reading_weights(self) -> list[Tensor]:
         styles = [block.style.weight for blocks in self.blocks for block in blocks]  # type: ignore[attr-defined]
@@ -98,7 +102,7 @@ class ResidualDiscriminator(nn.Module):
 
     def __init__(self, model: GANModelConfig, size: int, n_channels: int, n_classes: int) -> None:
         super().__init__()
-        levels = widths(model, size)[::-1]
+        levels = widths(model, size // 2)[::-1]
         self.read = _convolution(n_channels * 4, levels[0][1], 3)
         self.blocks = nn.ModuleList(nn.ModuleList(Residual(channels) for _ in range(model.blocks)) for _, channels in levels)
         self.widen = nn.ModuleList(_convolution(a, b, 1) for (_, a), (_, b) in zip(levels, levels[1:], strict=False))
@@ -110,6 +114,10 @@ class ResidualDiscriminator(nn.Module):
         self.embedding = nn.Embedding(n_classes, last) if n_classes else None
         if self.embedding is not None:
             nn.init.normal_(self.embedding.weight, std=1 / math.sqrt(last))
+
+    def vocabulary_parameters(self) -> list[Tensor]:
+        """What Muon leaves to AdamW: what reads pixels, and the last linear map."""
+        return [self.read.weight, self.judge.weight]
 
     def forward(self, pictures: Tensor, labels: Tensor | None) -> Tensor:
         x = self.read(F.pixel_unshuffle(pictures, 2))
