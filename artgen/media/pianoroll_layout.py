@@ -98,10 +98,12 @@ def depths_of(piece: Piece) -> list[int]:
     notes = piece.notes
     ends = notes["onset"] + notes["duration"] - 1e-9
     around: list[set[int]] = [set() for _ in notes]
+    drums = np.array([part.is_drum for part in piece.parts], dtype=bool)[notes["part"]]
+    rows = notes["pitch"] + 128 * drums
     sounding: list[int] = []
-    for at in np.lexsort((notes["onset"], notes["pitch"])).tolist():
+    for at in np.lexsort((notes["onset"], rows)).tolist():
         note = notes[at]
-        sounding = [one for one in sounding if notes["pitch"][one] == note["pitch"] and ends[one] > note["onset"]]
+        sounding = [one for one in sounding if rows[one] == rows[at] and ends[one] > note["onset"]]
         for other in sounding:
             if notes["part"][other] != note["part"]:
                 inner, outer = sorted(

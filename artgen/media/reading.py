@@ -10,6 +10,7 @@ PICTURES = (b"\x89PNG", b"GIF8")
 MP4 = b"ftyp"  # from the fifth byte on
 SOUND = (b"RIFF", b"fLaC")
 MIDI = b"MThd"
+SCORES = (b"<?xml", b"PK\x03\x04")  # where the name says that it is MusicXML, plain or packed
 
 
 def read_recipe(path: Path) -> FileRecipes:
@@ -33,6 +34,10 @@ def read_recipe(path: Path) -> FileRecipes:
         return read(path)
     if begin.startswith(SOUND):
         from artgen.media.audio import read_recipe as read
+
+        return read(path)
+    if begin.startswith(SCORES) and path.suffix.lower() in (".musicxml", ".xml", ".mxl"):
+        from artgen.media.musicxml import read_recipe as read
 
         return read(path)
     from artgen.media.text import read_recipe as read

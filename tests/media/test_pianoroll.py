@@ -71,6 +71,11 @@ def test_a_note_lies_within_longer_ones_of_other_parts_on_its_key() -> None:
     assert depths_of(piece) == [0, 1, 2, 0, 0]  # as sorted: the last is of the same part as the long one
 
 
+def test_drums_and_keys_of_the_same_number_do_not_meet() -> None:
+    rows = [(0.0, 4.0, 36, 90, 0), (0.0, 1.0, 36, 90, 1)]
+    assert depths_of(Piece(make_notes(rows), (Part("Bass"), Part("Kit", 0, True)))) == [0, 0]
+
+
 def test_long_pieces_go_on_in_the_next_system() -> None:
     piece = piece_of(*[(float(at), 1.0, 60 + at % 12) for at in range(100)])
     layout = lay_out(piece)
