@@ -1,16 +1,18 @@
 """How well a model predicts frames of notes, in the literature's unit for the chorales: nats per frame.
 
-The convention goes back to Boulanger-Lewandowski et al. 2012, "Modeling temporal dependencies in high-dimensional
-sequences". A frame is the 88 keys of a piano, each sounding or not, at a quarter note; its likelihood is that of all 88
-given the frames before, and what is reported is the mean over all frames of the test set: long pieces weigh more. So do
-Bai et al. 2018 (github.com/locuslab/TCN, TCN/poly_music/music_test.py, `evaluate`: the summed cross-entropy of 88 pitches
-over the summed number of frames), and Pyro's deep Markov model (examples/dmm.py, `do_evaluation`). They part over the first
-frame of a piece: Bai et al. predict frames 2 to T and count T - 1, Pyro counts all T. `FrameLikelihood` has both, and the
-mean over pieces of their means; `per_frame` is that of Bai et al., whose figures ours stand beside.
+The benchmark is that of Boulanger-Lewandowski et al. 2012, "Modeling temporal dependencies in high-dimensional sequences".
+A frame is the 88 keys of a piano, each sounding or not, at a quarter note; its likelihood is that of all 88 given the frames
+before. How the mean is taken is read here from programs that compare with that paper, not from the paper: over all frames of
+the test set, so that long pieces weigh more. So do Bai et al. 2018 (github.com/locuslab/TCN, TCN/poly_music/music_test.py,
+`evaluate`: summed cross-entropy of 88 pitches over the summed number of frames) and Pyro's deep Markov model
+(examples/dmm.py, `do_evaluation`). They part over the first frame of a piece: Bai et al. predict frames 2 to T and count
+T - 1, Pyro counts all T. `FrameLikelihood` has both, and the mean over pieces of their means; `per_frame` is that of Bai et
+al., whose figures ours stand beside.
 
-Their data (JSB_Chorales.mat beside that code) are the 382 chorales of the standard split with every piece moved up 6 to 17
-semitones so that its tonic is C. In Bach's own keys the same music is harder: of the test frames `IndependentPitches` needs
-11.48 nats in his keys and 11.10 in C, `RepeatedFrames` 10.75 and 10.51. `in_common_key` moves a piece as they did.
+The data of Bai et al. (JSB_Chorales.mat beside that code) are the 382 chorales of the standard split with every piece moved
+up 6 to 17 semitones so that its tonic is C. In Bach's own keys the same music is harder: of the test frames
+`IndependentPitches` needs 11.48 nats in his keys and 11.10 in C, `RepeatedFrames` 10.75 and 10.51, with the tonics of their
+file. `in_common_key` moves a piece as they did, given its tonic.
 """
 
 from __future__ import annotations
