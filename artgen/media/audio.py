@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from artgen.errors import UsageError
 from artgen.files import atomic_write, check_writable
 from artgen.media.recipe import FORMAT, FileRecipes, Recipe, from_json, read_bytes, to_json
-from artgen.media.synthesis import SAMPLE_RATE, Sound
+from artgen.media.synthesis import SAMPLE_RATE, Sound, blocks
 
 SUFFIXES = (".wav", ".flac")
 COMMENT = b"ICMT"  # the chunk of a WAV file's INFO list in which the recipe stands
@@ -73,7 +73,10 @@ def read_recipe(path: Path) -> FileRecipes:
 def _to_16_bits(sound: Sound) -> NDArray[np.int16]:
     """[n, channels]. No dither: it would be noise that the file must carry, and 16 bits are what the synthesiser makes."""
     flat = sound[:, None] if sound.ndim == 1 else sound
-    return np.clip(np.round(flat * 32767), -32768, 32767).astype("<i2")
+    samples = np.empty(flat.shape, "<i2")
+    for part in blocks(len(flat)):
+        samples[part] = np.clip(np.round(flat[part] * 32767), -32768, 32767)
+    return samples
 
 
 def _digest(samples: NDArray[np.int16], sample_rate: int) -> str:
