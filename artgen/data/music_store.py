@@ -90,7 +90,7 @@ def _build_files(files: list[MusicFile], json_steps: int, folder: Path) -> None:
         try:
             stored.pieces.extend(_read(file, json_steps))
         except ArtgenError as error:  # it begins with the name
-            stored.broken.append(printable(error))
+            stored.broken.append(printable(str(error)))
     check_unchanged(files)
     _write(stored, folder)
 
@@ -148,7 +148,7 @@ def _write(stored: Stored, folder: Path) -> None:
         for piece in [each.piece]
     ]
     notes = np.concatenate([np.empty(0, dtype=NOTE), *[each.piece.notes for each in stored.pieces]])
-    np.savez_compressed(folder / NOTES, **{name: notes[name] for name in NOTE.names or ()})
+    np.savez_compressed(folder / NOTES, **{name: notes[name] for name in NOTE.names or ()})  # type: ignore[arg-type]
     (folder / FACTS).write_text(_AllFacts(pieces=facts, broken=stored.broken).model_dump_json() + "\n", encoding="utf-8")
 
 

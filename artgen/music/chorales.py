@@ -97,8 +97,8 @@ def from_voices(
     true. The other way round, `voices_and_holds(piece, steps, n_voices)` gives both, without the rest at the end.
     """
     pitches = np.asarray(pitches)
-    if pitches.ndim != 2 or (holds is not None and np.shape(holds) != pitches.shape):
-        raise ValueError(f"pitches {list(pitches.shape)}, holds {list(np.shape(holds))}, expected [steps, voices]")
+    if pitches.ndim != 2 or (holds is not None and np.asarray(holds).shape != pitches.shape):
+        raise ValueError(f"pitches {list(pitches.shape)}, holds {list(np.asarray(holds).shape)}, expected [steps, voices]")
     if pitches.size and not (pitches.min() >= REST and pitches.max() <= 127):
         raise ValueError("pitches outside -1 to 127")
     n_steps, n_voices = pitches.shape
@@ -111,7 +111,7 @@ def from_voices(
         begins = np.flatnonzero(~continues[:, voice])
         for begin, end in zip(begins, [*begins[1:], n_steps], strict=True):
             if pitches[begin, voice] != REST:
-                rows.append((begin / steps, (end - begin) / steps, int(pitches[begin, voice]), VELOCITY, voice))
+                rows.append((float(begin / steps), float((end - begin) / steps), int(pitches[begin, voice]), VELOCITY, voice))
     names = SATB if n_voices == len(SATB) else [f"Voice {voice + 1}" for voice in range(n_voices)]
     return Piece(make_notes(rows), tuple(Part(name, program) for name in names), tempos=((0.0, float(tempo)),), name=name)
 
