@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from common import ROOT, SHARED, artgen, logged, run_parts, settings, table
 from image_peer import BATCH, Peer
-from image_runs import CONFIGS, Runs, projection_error, sample
+from image_runs import BY_CLASS, CONFIGS, Runs, projection_error, sample
 from image_scores import HEAD, Judge, row
 from PIL import Image
 
@@ -190,10 +190,11 @@ def classes(args: argparse.Namespace, runs: Runs) -> dict[str, Any]:
     for family in args.families.split(","):
         run = runs.get(family, args.minutes[-1], emoji=True)
         judge = _judge(args, run.path / "config.yaml", args.emoji)
-        made, asked, _ = sample(run, args.samples)
+        how = BY_CLASS.get(family, {})
+        made, asked, _ = sample(run, args.samples, **how)
         found = judge.classes(made, asked)
         figure = found["accuracy"]
-        out[family] = {**run.as_dict(), **found, "kid": judge.kid(made).as_dict()}
+        out[family] = {**run.as_dict(), **found, "sampled": how, "kid": judge.kid(made).as_dict()}
         rows.append((f"artgen image.{family}, {figure['n']:,} samples, {figure['n_real']:,} real pictures", f"{run.seconds / 60:.1f} min",
                      f"{figure['value']:.1%} ({figure['low']:.1%} to {figure['high']:.1%})", f"{found['chance']:.1%}",
                      f"{found['times_chance']:.1f}", f"{found['real']:.1%}"))  # fmt: skip
@@ -282,7 +283,7 @@ def pages(args: argparse.Namespace, runs: Runs) -> dict[str, Any]:
     for emoji in (False, True):
         for family in args.families.split(","):
             run = runs.get(family, args.minutes[-1], emoji)
-            made, _, _ = sample(run, 32)
+            made, _, _ = sample(run, 32, **(BY_CLASS.get(family, {}) if emoji else {}))
             page = to_image(make_sheet(list(made), Sheet(columns=8, background=(255, 255, 255)))).convert("RGB")
             path = args.pages_to / f"{family}-{'emoji' if emoji else args.data.name}.png"
             data = io.BytesIO()

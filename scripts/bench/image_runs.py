@@ -19,6 +19,7 @@ from PIL import Image
 CONFIGS = ROOT / "configs" / "image"
 PROBE = 24  # steps that the speed is measured by
 EMOJI = {"data.channels": "rgba", "data.classes": "true"}
+BY_CLASS: dict[str, dict[str, Any]] = {"flow": {"guidance": 4.0, "truncation": 0.85}}  # how a family keeps to a class
 
 
 @dataclass(frozen=True)
