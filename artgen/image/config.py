@@ -27,7 +27,7 @@ class FlowSampleConfig(PictureSampleConfig):
     sampler: Literal["euler", "heun", "dpm++", "rk4"] = Field(
         "dpm++", description="rule of integration: euler and dpm++ read the network once a step, heun twice, rk4 four times"
     )
-    steps: PositiveInt = Field(16, description="steps from noise to picture")
+    steps: PositiveInt = Field(24, description="steps from noise to picture")
     guidance: float = Field(
         1.0, ge=0, le=20, description="classifier-free guidance: above 1 goes past what the class asks for (needs classes)"
     )
