@@ -205,10 +205,10 @@ def training(args: argparse.Namespace, work: Path, peer: Peer | None) -> dict[st
 def sampling(args: argparse.Namespace, work: Path, peer: Peer | None) -> dict[str, Any]:
     """Tokens/s of 1,000 tokens at batch 1 from 10.65 M parameters with a context of 1,024; weights as initialised."""
     from artgen.data.tokenizer import CharTokenizer
-    from artgen.families.text_gpt.config import GPTModelConfig
-    from artgen.families.text_gpt.network import GPT
     from artgen.lm.config import TextSampleConfig
     from artgen.lm.generate import generate
+    from artgen.lm.gpt import GPT
+    from artgen.lm.gpt_config import GPTModelConfig
 
     letters = [chr(33 + i) for i in range(65)]
     shape = {"n_layers": 6, "n_heads": 6, "d_model": 384, "context": 1024}

@@ -15,11 +15,13 @@ from torch import Tensor, nn
 
 from artgen.config import Section, validate
 from artgen.errors import UsageError
-from artgen.families.text_gpt.config import GPTModelConfig, TextGPTConfig
-from artgen.families.text_gpt.network import GPT
-from artgen.families.text_rnn.config import RNNModelConfig, TextRNNConfig
-from artgen.families.text_rnn.network import RNN
+from artgen.families.text_gpt.config import TextGPTConfig
+from artgen.families.text_rnn.config import TextRNNConfig
 from artgen.lm.config import TextSampleConfig
+from artgen.lm.gpt import GPT
+from artgen.lm.gpt_config import GPTModelConfig
+from artgen.lm.rnn import RNN
+from artgen.lm.rnn_config import RNNModelConfig
 from artgen.nn.attention import KVCache
 from artgen.nn.recurrent import RecurrentState
 

@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from artgen.data.tokenizer import BPETokenizer, ByteTokenizer, CharTokenizer, Tokenizer
 from artgen.errors import ArtgenError, UsageError
 from artgen.families.base import Sample
-from artgen.families.text_gpt.config import GPTModelConfig
-from artgen.families.text_gpt.network import GPT
-from artgen.families.text_rnn.config import RNNModelConfig
-from artgen.families.text_rnn.network import RNN
 from artgen.lm.config import TextSampleConfig
 from artgen.lm.generate import generate
+from artgen.lm.gpt import GPT
+from artgen.lm.gpt_config import GPTModelConfig
+from artgen.lm.rnn import RNN
+from artgen.lm.rnn_config import RNNModelConfig
 from artgen.nn.recurrent import RecurrentState
 
 CPU = torch.device("cpu")

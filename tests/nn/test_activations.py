@@ -9,8 +9,8 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from artgen.families.text_gpt.config import GATED as CONFIG_GATED
-from artgen.families.text_gpt.config import Activation
+from artgen.lm.gpt_config import GATED as CONFIG_GATED
+from artgen.lm.gpt_config import Activation
 from artgen.nn.activations import ACTIVATIONS, GATED, FeedForward, relu2
 
 FORMULAS: dict[str, Callable[[float], float]] = {

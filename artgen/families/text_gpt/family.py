@@ -9,9 +9,9 @@ from torch.nn import functional as F
 
 from artgen.families.base import Loss, Networks, Share
 from artgen.families.text_gpt.config import TextGPTConfig
-from artgen.families.text_gpt.network import GPT
 from artgen.lm.batches import RandomCrops
 from artgen.lm.family import LanguageModelFamily
+from artgen.lm.gpt import GPT
 
 
 class TextGPT(LanguageModelFamily[TextGPTConfig]):

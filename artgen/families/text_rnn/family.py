@@ -11,9 +11,9 @@ from torch.nn import functional as F
 from artgen.data.tokens import TextCorpus
 from artgen.families.base import Loss, Networks, Share
 from artgen.families.text_rnn.config import TextRNNConfig
-from artgen.families.text_rnn.network import RNN, RecurrentState
 from artgen.lm.batches import Streams
 from artgen.lm.family import LanguageModelFamily
+from artgen.lm.rnn import RNN, RecurrentState
 
 WINDOW = 1024
 Batch = tuple[Tensor, int]  # tokens [rows, context + 1] and the share they are

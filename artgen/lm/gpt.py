@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from artgen.families.text_gpt.config import GPTModelConfig
+from artgen.lm.gpt_config import GPTModelConfig
 from artgen.lm.model import State
 from artgen.nn.activations import FeedForward
 from artgen.nn.attention import CausalSelfAttention, KVCache

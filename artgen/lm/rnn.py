@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from artgen.families.text_rnn.config import RNNModelConfig
 from artgen.lm.model import State
+from artgen.lm.rnn_config import RNNModelConfig
 from artgen.nn.dropout import dropout
 from artgen.nn.linear import Linear, linear
 from artgen.nn.norms import build_norm
