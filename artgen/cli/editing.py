@@ -99,7 +99,7 @@ class _Work:
     """What the actions are done with: a request and an opened run."""
 
     def __init__(self, request: PictureEdit, trained: TrainedModel, options: Any, n: int, seed: int) -> None:
-        from artgen.image.family import device_of
+        from artgen.families.base import device_of
 
         self.request, self.options, self.n, self.seed = request, options, n, seed
         self.family, self.networks = trained.family, trained.networks

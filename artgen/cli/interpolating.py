@@ -82,8 +82,7 @@ class PictureWalk(PictureRequest):
     def make(self, trained: TrainedModel, options: Any, n: int, seed: int, stream: Stream | None = None) -> list[Sample]:
         import torch
 
-        from artgen.families.base import Sample
-        from artgen.image.family import device_of
+        from artgen.families.base import Sample, device_of
 
         family, networks = trained.family, trained.networks
         device = device_of(networks)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
+import torch
 from torch import Tensor, nn
 
 from artgen.config import OptimizerConfig, RunConfig, Section
@@ -134,6 +135,13 @@ class Family(ABC, Generic[C]):
 
     # ---- sampling
 
+    def precision(self, device: torch.device) -> torch.autocast:
+        """The arithmetic that the run was trained in, for `with`: bfloat16 where the device is fast at it."""
+        from artgen.engine.device import fabric_precision
+
+        mixed = fabric_precision(self.config.device.precision, device.type) == "bf16-mixed"
+        return torch.autocast(device.type, torch.bfloat16, enabled=mixed)
+
     @abstractmethod
     def sample(
         self,
@@ -158,3 +166,8 @@ class Family(ABC, Generic[C]):
         run_data: the run's data folder. paths: the data to score; None: what the run learned from, or held out of it.
         asked: those of `evaluation_options` that the user gave, by name.
         """
+
+
+def device_of(networks: Networks) -> torch.device:
+    """Where the networks are."""
+    return next(next(iter(networks.values())).parameters()).device

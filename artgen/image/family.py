@@ -24,7 +24,7 @@ from artgen.config import RunConfig, Section
 from artgen.data.picture_decoding import Pixels
 from artgen.data.pictures import PictureSet, load_pictures
 from artgen.errors import ArtgenError, UsageError, did_you_mean
-from artgen.families.base import Family, Networks, Sample, Share
+from artgen.families.base import Family, Networks, Sample, Share, device_of
 from artgen.image.batches import Batch, ShuffledPictures, to_pixels, to_signal, to_tensor
 from artgen.image.config import PictureSampleConfig
 from artgen.metrics.scorecard import Figure, ScoreCard
@@ -273,13 +273,6 @@ class PictureFamily(Family[C]):
             made[made[..., 3] == 0, :3] = self.config.data.background_rgb  # type: ignore[attr-defined]
         return made
 
-    def precision(self, device: torch.device) -> torch.autocast:
-        """The arithmetic that the run was trained in, for `with`: bfloat16 where the device is fast at it."""
-        from artgen.engine.device import fabric_precision
-
-        mixed = fabric_precision(self.config.device.precision, device.type) == "bf16-mixed"
-        return torch.autocast(device.type, torch.bfloat16, enabled=mixed)
-
     def evaluate(
         self, networks: Networks, run_data: Path, paths: list[str] | None, n_samples: int, seed: int, **asked: Any
     ) -> ScoreCard:
@@ -317,11 +310,6 @@ class PictureFamily(Family[C]):
     def _judges(self) -> Pixels:
         """Real pictures, evenly from all: uint8 [at most JUDGED, height, width, channels]."""
         return self._pictures.evenly(JUDGED)[1]
-
-
-def device_of(networks: Networks) -> torch.device:
-    """Where the networks are."""
-    return next(next(iter(networks.values())).parameters()).device
 
 
 def channels_last(network: nn.Module) -> nn.Module:

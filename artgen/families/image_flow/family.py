@@ -9,14 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from artgen.families.base import Loss, Networks, Phase, Share
+from artgen.families.base import Loss, Networks, Phase, Share, device_of
 from artgen.families.image_flow.augment import change
 from artgen.families.image_flow.config import ImageFlowConfig
 from artgen.families.image_flow.network import UNet
 from artgen.families.image_flow.samplers import SAMPLERS, Velocity, heun, times
 from artgen.image.batches import Batch, to_signal, to_tensor
 from artgen.image.config import FlowSampleConfig, PictureSampleConfig
-from artgen.image.family import PictureFamily, as_signal, channels_last, device_of
+from artgen.image.family import PictureFamily, as_signal, channels_last
 from artgen.metrics.scorecard import Figure
 
 QUICK = 10  # steps of the samples that previews make

@@ -9,13 +9,13 @@ from typing import Any, ClassVar, cast
 import torch
 from torch import Tensor, nn
 
-from artgen.families.base import Loss, Networks, Phase, Share
+from artgen.families.base import Loss, Networks, Phase, Share, device_of
 from artgen.families.image_vae.config import ImageVAEConfig, VAESampleConfig
 from artgen.families.image_vae.network import VAE
 from artgen.image.batches import Batch, to_pixels, to_tensor
 from artgen.image.config import PictureSampleConfig
 from artgen.image.directions import principal_directions
-from artgen.image.family import PictureFamily, as_signal, channels_last, device_of
+from artgen.image.family import PictureFamily, as_signal, channels_last
 from artgen.image.projection import project_picture
 from artgen.media.sheet import Sheet, make_sheet, to_image
 from artgen.metrics.estimate import estimate_mean
