@@ -29,16 +29,22 @@ def processors(options: TextSampleConfig) -> list[Processor]:
     chain: list[Processor] = []
     if options.repetition_penalty != 1.0:
         chain.append(repetition_penalty(options.repetition_penalty))
-    if options.temperature != 1.0:
-        chain.append(temperature(options.temperature))
-    if options.temperature < COLDEST:
+    return chain + sampling_chain(options.temperature, options.top_k, options.top_p, options.min_p)
+
+
+def sampling_chain(heat: float = 1.0, k: int = 0, p: float = 1.0, share: float = 0.0) -> list[Processor]:
+    """Temperature and truncations, those that change anything, of the sample section's values of these names."""
+    chain: list[Processor] = []
+    if heat != 1.0:
+        chain.append(temperature(heat))
+    if heat < COLDEST:
         return chain  # one token is left
-    if options.top_k > 0:
-        chain.append(top_k(options.top_k))
-    if options.top_p < 1.0:
-        chain.append(top_p(options.top_p))
-    if options.min_p > 0.0:
-        chain.append(min_p(options.min_p))
+    if k > 0:
+        chain.append(top_k(k))
+    if p < 1.0:
+        chain.append(top_p(p))
+    if share > 0.0:
+        chain.append(min_p(share))
     return chain
 
 

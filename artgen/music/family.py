@@ -24,14 +24,14 @@ from artgen.metrics.scorecard import Figure, ScoreCard
 from artgen.music.config import MusicSampleConfig
 from artgen.music.finishing import describe, finish, fits_key
 from artgen.music.piece import Part, Piece, sort_notes
+from artgen.music.primer import read_primer
 
 C = TypeVar("C", bound=RunConfig)
 
 FACTS = "music.json"
-TRIES = 8  # pieces that are made, at most, until one is in major or minor as asked
+TRIES = 8  # pieces that are made, at most, until one is no silence, and in major or minor as asked
 PREVIEW_BARS = 8
 MOST_PARTS = 16  # of a run; pieces with more keep those that most pieces have
-LONGEST_PRIMER = 100_000  # notes
 
 
 class PartFacts(BaseModel):
@@ -148,7 +148,7 @@ class MusicFamily(Family[C]):
     def preview(self, networks: Networks, step: int, folder: Path) -> str:
         """Always the same seed, so that the growth is heard: a MIDI file and its piano roll."""
         from artgen.media.midi import write_midi
-        from artgen.media.pianoroll import write_piano_roll
+        from artgen.media.pianoroll import piano_roll
 
         options: MusicSampleConfig = self.config.sample  # type: ignore[attr-defined]
         options = options.model_copy(update={"bars": PREVIEW_BARS, "key": None, "primer": None})
@@ -156,7 +156,7 @@ class MusicFamily(Family[C]):
         if not len(made.work.notes):
             return f"preview at step {step:,}: silence"
         path = write_midi(made.work, folder / f"step-{step:08d}.mid", force=True)
-        write_piano_roll(made.work, path.with_suffix(".png"), [], force=True)
+        piano_roll(made.work).save(path.with_suffix(".png"))
         said = made.figures
         return f"preview at step {step:,}: {path}, {counted(said['notes'], 'note')}, {said['key'] or 'no key'}"
 
@@ -172,7 +172,9 @@ class MusicFamily(Family[C]):
     ) -> list[Sample]:
         """`n` pieces. Sample i of a seed is the same piece whatever n is."""
         assert isinstance(options, MusicSampleConfig)
-        primer = read_primer(options.primer) if options.primer else None
+        primer = read_primer(options.primer, options.bars) if options.primer else None
+        if primer and not len(in_known_parts(primer, self.of).notes):
+            raise UsageError(f"{options.primer}: nothing but drums in it, and the pieces that were learned from have none")
         begun = time.perf_counter()
         pieces = self._in_mode(networks, options, n, seed, primer)
         seconds = (time.perf_counter() - begun) / n
@@ -187,26 +189,17 @@ class MusicFamily(Family[C]):
         return evaluate_music(self, networks, paths, n_samples, seed)
 
     def _in_mode(self, networks: Networks, options: MusicSampleConfig, n: int, seed: int, primer: Piece | None) -> list[Piece]:
-        """Pieces in major or minor as asked. Whoever asked for minor gets another try where major came, up to TRIES."""
+        """Pieces in major or minor as asked. Whoever asked for minor gets another try where major came, and everyone where
+        silence came, up to TRIES."""
         pieces = self.compose(networks, options, range(n), seed, primer)
         for again in range(1, TRIES):
-            others = [i for i, piece in enumerate(pieces) if not fits_key(piece, options.key)]
+            others = [i for i, piece in enumerate(pieces) if not len(piece.notes) or not fits_key(piece, options.key)]
             if not others:
                 break
             later = int(np.random.SeedSequence([seed, again]).generate_state(1)[0] >> 1)
             for i, piece in zip(others, self.compose(networks, options, others, later, primer), strict=True):
                 pieces[i] = piece
         return pieces
-
-
-def read_primer(path: str) -> Piece:
-    """A MIDI file to go on from. Raises UsageError."""
-    from artgen.media.midi import read_midi
-
-    primer = read_midi(path)
-    if len(primer.notes) > LONGEST_PRIMER:
-        raise UsageError(f"{path}: {len(primer.notes):,} notes are too many to go on from, at most {LONGEST_PRIMER:,}")
-    return primer
 
 
 def part_keys(piece: Piece) -> list[tuple[int, bool, int]]:

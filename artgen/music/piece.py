@@ -15,6 +15,10 @@ Notes = NDArray[np.void]
 """An array [n] of NOTE, sorted by onset, then part, then pitch."""
 
 
+Meters = tuple[tuple[float, int, int], ...]
+"""(quarter note from which it holds, beats in a bar, what a beat is: 4 a quarter, 8 an eighth), in order."""
+
+
 @dataclass(frozen=True)
 class Part:
     """Who plays some of the notes."""
@@ -36,7 +40,7 @@ class Piece:
     notes: Notes
     parts: tuple[Part, ...] = (Part(),)
     tempos: tuple[tuple[float, float], ...] = ((0.0, 120.0),)
-    meters: tuple[tuple[float, int, int], ...] = ((0.0, 4, 4),)
+    meters: Meters = ((0.0, 4, 4),)
     keys: tuple[tuple[float, int, bool], ...] = ()
     name: str = field(default="", compare=False)
 

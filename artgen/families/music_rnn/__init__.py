@@ -1,0 +1,1 @@
+"""`music.rnn`: a recurrent network over events or over frames."""

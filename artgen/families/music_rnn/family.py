@@ -1,0 +1,29 @@
+"""`music.rnn`: over frames, or over events, as its config says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+from artgen.families.music_rnn.config import MusicRNNConfig
+from artgen.families.music_rnn.frames import RNNOverFrames
+from artgen.music.family import MusicFamily
+
+READERS: dict[str, type[MusicFamily]] = {"frames": RNNOverFrames}
+
+
+class MusicRNN(MusicFamily[MusicRNNConfig]):
+    """Opens the one that the config names."""
+
+    readers: ClassVar = READERS
+
+    @classmethod
+    def prepare(cls, config: MusicRNNConfig, folder: Path) -> MusicFamily[MusicRNNConfig]:
+        return READERS[config.model.reads].prepare(config, folder)
+
+    @classmethod
+    def open(cls, config: MusicRNNConfig, folder: Path) -> MusicFamily[MusicRNNConfig]:
+        return READERS[config.model.reads].open(config, folder)
+
+
+FAMILY = MusicRNN
