@@ -105,7 +105,7 @@ def edit(
         },
         asked=asked,
         changes=parse_changes(set_ or []),
-        out=None if out == "-" else out,
+        out=[out] if out not in (None, "-") else [],
         force=force,
         checkpoint=checkpoint,
         device=device or "auto",

@@ -65,7 +65,7 @@ def interpolate(
             "apart": out is not None and is_folder(out),
         },
         changes=parse_changes(set_ or []),
-        out=out,
+        out=[] if out is None else [out],
         force=force,
         checkpoint=checkpoint,
         device=device or "auto",

@@ -8,6 +8,7 @@ torch, so that a mistake in a call is told at once.
 from __future__ import annotations
 
 import importlib
+import os
 import secrets
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -33,11 +34,19 @@ class Request(Section):
     """What one command was told for one medium. Its fields stand in the recipe, under the names that they have here."""
 
     medium: ClassVar[str]  # as in the `sample` section of the runs that it is for
+    one_place: ClassVar[str] = ""  # why its works are written to one place; empty: they can be written to several
+
+    def settled(self, options: Any) -> Request:
+        """The request with what a recipe must know of the files that it and the options name, such as their hashes."""
+        return self
+
+    def check_work(self, config: RunConfig, options: Any) -> None:
+        """Raises UsageError for what is wrong with the work, wherever it goes, and can be told before torch is imported."""
 
     @abstractmethod
     def check(self, config: RunConfig, options: Any, n: int, out: str | Path | None, force: bool) -> None:
         """Raises UsageError for what is wrong and can be told before torch is imported, also where `write` could not write
-        n works to `out`."""
+        n works to `out`. Called once for each place."""
 
     @abstractmethod
     def make(self, trained: TrainedModel, options: Any, n: int, seed: int, stream: Stream | None = None) -> list[Sample]:
@@ -48,7 +57,7 @@ class Request(Section):
 
     @abstractmethod
     def write(self, works: Sequence[Any], out: str | Path, recipes: Sequence[Recipe], force: bool) -> list[Path]:
-        """Writes the works, or those of them that a file is to hold; returns the files."""
+        """Writes the works, or those of them that a file is to hold; returns the files. Called once for each place."""
 
     @abstractmethod
     def summary(self, samples: Sequence[Sample], seed: int) -> str:
@@ -112,13 +121,13 @@ def start_making(
     given: Mapping[str, Any],
     asked: Mapping[str, Any],
     changes: Mapping[str, Any],
-    out: str | None,
+    out: Sequence[str],
     force: bool,
     checkpoint: str,
     device: str,
     stream: Stream | None = None,
 ) -> Report:
-    """Opens a run, makes works, and writes files where `out` names them.
+    """Opens a run, makes works, and writes them to each of the places that `out` names: none, one, or for music several.
 
     given: values of the `sample` section by command-line options, None where an option was not given; changes: likewise by
     `--set`, laid under them. asked: fields of the command's request, likewise.
@@ -128,17 +137,35 @@ def start_making(
     _refuse_unknown(kind, config, {**given, **asked})
     request = validate(kind, _without_none(asked), where=command)
     options = sample_options(config, {**changes, **_without_none(given)})
-    request.check(config, options, n, out, force)
+    request.check_work(config, options)
+    check_places(request, config, options, n, out, force)
+    request = request.settled(options)
 
     # Only now torch: a mistake above is told in a tenth of a second.
     trained = open_trained(Path(run), checkpoint, device)
     seed = secrets.randbelow(2**31) if seed is None else seed
     samples = request.make(trained, options, n, seed, stream)
     files = []
-    if out is not None:
+    if out:
         recipes = [make_recipe(command, trained, run, options, request, seed, i, len(samples)) for i in range(len(samples))]
-        files = request.write([made.work for made in samples], out, recipes, force)
+        for place in out:
+            files += request.write([made.work for made in samples], place, recipes, force)
     return Report(run, seed, request, options, samples, files, trained.checkpoint.step, request.notes(config))
+
+
+def check_places(request: Request, config: RunConfig, options: Section, n: int, out: Sequence[str | Path], force: bool) -> None:
+    """Raises UsageError where `n` works cannot be written to each of the places, or these are not one where there can be but one."""
+    if len(out) > 1 and request.one_place:
+        raise UsageError(f"-o: {len(out)} places are named, expected one: {request.one_place}")
+    seen: dict[str, str | Path] = {}
+    for place in out:
+        real = os.path.realpath(place)
+        if real in seen:
+            raise UsageError(f"-o {place}: is the same place as -o {seen[real]}")
+        seen[real] = place
+    places: Sequence[str | Path | None] = out or [None]
+    for each in places:
+        request.check(config, options, n, each, force)
 
 
 def parse_changes(assignments: Sequence[str]) -> dict[str, Any]:

@@ -27,6 +27,7 @@ class PictureRequest(Request):
     """Makes pictures, which cannot go to a terminal."""
 
     medium: ClassVar[str] = "picture"
+    one_place: ClassVar[str] = "a file for all pictures, or a folder for a file each"
     places: ClassVar[str] = "-o FILE.png for one picture or a sheet of several, or -o FOLDER/ for a file each"
 
     background: Colour | None = None  # what is laid under transparent pictures and between those of a sheet

@@ -44,6 +44,7 @@ def start_reproducing(file: Path, run: Path | None, out: Path | None, force: boo
         raise UsageError(f"{folder}: the run that {file} was made with is not here; --run says where it is now")
     _, config = open_run(folder)
     options, request = from_recipe(first, config, where=str(file))
+    request.check_work(config, options)
     request.check(config, options, len(found.recipes), target, force)
 
     # Only now torch: a mistake above is told in a tenth of a second.

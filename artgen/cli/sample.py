@@ -1,4 +1,4 @@
-"""`artgen sample`: new work from a trained run, text or pictures."""
+"""`artgen sample`: new work from a trained run: text, pictures or music."""
 
 from __future__ import annotations
 
@@ -8,6 +8,14 @@ from typing import Annotated, Any
 import typer
 
 from artgen.cli.common import CheckpointOption, DeviceOption, ForceOption, JsonOption, SetOption, note, tell
+from artgen.cli.music_options import (
+    FormatOption,
+    InstrumentOption,
+    KeyOption,
+    RangeOption,
+    SoundFontOption,
+    TempoOption,
+)
 from artgen.cli.picture_options import (
     BackgroundOption,
     ClassOption,
@@ -30,14 +38,14 @@ def sample(
     prompt_file: Annotated[str | None, typer.Option("--prompt-file", help="A file with the text to continue.")] = None,
     max_tokens: Annotated[int | None, typer.Option("--max-tokens", help="The most tokens of a sample.")] = None,
     temperature: Annotated[
-        float | None, typer.Option("--temperature", help="0: the likeliest token always; 1: as the model believes.")
+        float | None, typer.Option("--temperature", help="Text, music: 0: the likeliest always; 1: as the model believes.")
     ] = None,
-    top_k: Annotated[int | None, typer.Option("--top-k", help="Draw from the k likeliest tokens; 0: all.")] = None,
+    top_k: Annotated[int | None, typer.Option("--top-k", help="Text, music: draw from the k likeliest; 0: all.")] = None,
     top_p: Annotated[
-        float | None, typer.Option("--top-p", help="Draw from the likeliest tokens that make up this probability.")
+        float | None, typer.Option("--top-p", help="Text, music: draw from the likeliest that make up this probability.")
     ] = None,
     min_p: Annotated[
-        float | None, typer.Option("--min-p", help="Leave out tokens below this share of the likeliest one's.")
+        float | None, typer.Option("--min-p", help="Text: leave out tokens below this share of the likeliest one's.")
     ] = None,
     repetition_penalty: Annotated[
         float | None, typer.Option("--repetition-penalty", help="Above 1: avoid what was said.")
@@ -60,10 +68,23 @@ def sample(
     columns: ColumnsOption = None,
     padding: PaddingOption = None,
     background: BackgroundOption = None,
+    bars: Annotated[int | None, typer.Option("--bars", help="Music: bars of a piece, the primer's among them.")] = None,
+    tempo: TempoOption = None,
+    key: KeyOption = None,
+    primer: Annotated[str | None, typer.Option("--primer", help="Music: a MIDI file to go on from.")] = None,
+    instrument: InstrumentOption = None,
+    play_range: RangeOption = None,
+    soundfont: SoundFontOption = None,
+    format_: FormatOption = None,
     set_: SetOption = None,
     out: Annotated[
-        str | None,
-        typer.Option("--out", "-o", help="A file, or a folder for one file each. Default, for text alone: the terminal (-)."),
+        list[str] | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="A file, or FOLDER/ for one file each. Music: .mid, .wav, .flac, .png (piano roll) or .musicxml; may be given again. "
+            "Default, for text alone: the terminal (-).",
+        ),
     ] = None,
     force: ForceOption = False,
     checkpoint: CheckpointOption = "best",
@@ -92,10 +113,23 @@ def sample(
         "sampler": sampler,
         "steps": steps,
         "guidance": guidance,
+        "bars": bars,
+        "tempo": tempo,
+        "key": key,
+        "primer": primer,
+        "instrument": instrument or None,
+        "play_range": play_range,
     }
-    asked = {"grid": grid or None, "columns": columns, "padding": padding, "background": background}
-    out = None if out == "-" else out
-    to_terminal = out is None and not as_json
+    asked = {
+        "grid": grid or None,
+        "columns": columns,
+        "padding": padding,
+        "background": background,
+        "soundfont": soundfont,
+        "format": format_,
+    }
+    places = [] if out in (None, ["-"]) else list(out or [])
+    to_terminal = not places and not as_json
     report = start_making(
         "sample",
         run,
@@ -104,7 +138,7 @@ def sample(
         given=given,
         asked=asked,
         changes=parse_changes(set_ or []),
-        out=out,
+        out=places,
         force=force,
         checkpoint=checkpoint,
         device=device or "auto",

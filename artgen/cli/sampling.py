@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from artgen.cli.making import Request, Stream
+from artgen.cli.music_request import MusicRequest
 from artgen.cli.picture_request import SheetRequest, progress
 from artgen.config import RunConfig
 from artgen.engine.run import TrainedModel
@@ -23,6 +24,7 @@ class TextSample(Request):
     """Texts. Their options are all in the sample section."""
 
     medium: ClassVar[str] = "text"
+    one_place: ClassVar[str] = "a file for all texts, or a folder for a file each"
 
     def check(self, config: RunConfig, options: Any, n: int, out: str | Path | None, force: bool) -> None:
         from artgen.media.text import check_out
@@ -67,7 +69,11 @@ class PictureSample(SheetRequest):
         return made
 
 
-REQUESTS = (TextSample, PictureSample)
+class MusicSample(MusicRequest):
+    """Pieces of music. Their options are all in the sample section."""
+
+
+REQUESTS = (TextSample, PictureSample, MusicSample)
 
 
 def read_prompt(prompt: str | None, prompt_file: str | None) -> str | None:

@@ -1,4 +1,4 @@
-"""Figures with the interval that their pictures allow: the bootstrap, in the forms that the metrics share."""
+"""Figures with the interval that their works, pictures or pieces, allow: the bootstrap, in the forms that the metrics share."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ BLOCK = 1024  # rows of a matrix of pairs that are held at a time
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure, the 95 % bootstrap interval around it and the number of pictures behind it.
+    """A figure, the 95 % bootstrap interval around it and the number of works behind it: pictures, or pieces of music.
 
-    The interval says how far the figure would go with other pictures from the same source (Efron 1979). Of fewer than some
-    twenty pictures it is too narrow.
+    The interval says how far the figure would go with other works from the same source (Efron 1979). Of fewer than some
+    twenty it is too narrow.
     """
 
     value: float
     low: float
     high: float
-    n: int  # pictures that were judged
-    n_real: int = 0  # real pictures that they were compared with; 0 where none were needed
+    n: int  # works that were judged
+    n_real: int = 0  # real ones that they were compared with; 0 where none were needed
 
     def __str__(self) -> str:
-        pictures = f"{self.n:,} pictures" + (f" against {self.n_real:,}" if self.n_real else "")
-        return f"{self.value:.4g} ({self.low:.4g} to {self.high:.4g}, {pictures})"
+        against = f" against {self.n_real:,}" if self.n_real else ""
+        return f"{self.value:.4g} ({self.low:.4g} to {self.high:.4g}, of {self.n:,}{against})"
 
     def as_dict(self) -> dict[str, float | int]:
         """For JSON."""
@@ -38,7 +38,7 @@ class Estimate:
 
 
 def estimate(values: Tensor, n: int, n_real: int = 0, centred: bool = False) -> Estimate:
-    """values [1 + replicates]: the figure, then what it is on resampled pictures; NaN where a resampling has none.
+    """values [1 + replicates]: the figure, then what it is on resampled works; NaN where a resampling has none.
 
     centred: moves the replicates' mean onto the figure, for figures that resampling itself makes larger.
     """

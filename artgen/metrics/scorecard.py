@@ -61,8 +61,8 @@ def _shown(value: Value) -> str:
 
 
 def _interval(value: Value) -> str:
-    """The interval, and of how many pictures: 0.0120 to 0.0210, 256 against 128."""
+    """The interval, and of how many works, pictures or pieces: 0.0120 to 0.0210, 256 against 128."""
     if not isinstance(value, Estimate):
         return ""
-    pictures = f"{value.n:,} against {value.n_real:,}" if value.n_real else f"{value.n:,}"
-    return f"{value.low:.4f} to {value.high:.4f}, {pictures}"
+    works = f"{value.n:,} against {value.n_real:,}" if value.n_real else f"{value.n:,}"
+    return f"{value.low:.4f} to {value.high:.4f}, {works}"

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from artgen.errors import UsageError
+from artgen.errors import UsageError, counted
 from artgen.metrics.music_keys import Key, estimate_key, pitch_class_weights
 from artgen.music.config import MusicSampleConfig
 from artgen.music.instruments import Range, instrument_name, parse_instrument, parse_range
@@ -89,7 +89,7 @@ def played_by(piece: Piece, names: list[str]) -> Piece:
     pitched = [i for i, part in enumerate(piece.parts) if not part.is_drum]
     if len(names) not in (1, len(pitched)):
         raise UsageError(
-            f"instrument: {len(names)} are named for {len(pitched)} parts, expected one for all of them or one for each"
+            f"instrument: {len(names)} are named for {counted(len(pitched), 'part')}, expected one for all of them or one for each"
         )
     programs = [parse_instrument(name) for name in names] * (len(pitched) if len(names) == 1 else 1)
     parts = list(piece.parts)

@@ -50,8 +50,8 @@ def test_an_interval_can_be_moved_onto_the_figure_and_leaves_out_what_is_not_def
 
 def test_an_estimate_reads_well() -> None:
     found = Estimate(0.123456, 0.1, 0.15, 2000, 128)
-    assert str(found) == "0.1235 (0.1 to 0.15, 2,000 pictures against 128)"
-    assert str(Estimate(1.0, 0.5, 2.0, 3)) == "1 (0.5 to 2, 3 pictures)"
+    assert str(found) == "0.1235 (0.1 to 0.15, of 2,000 against 128)"
+    assert str(Estimate(1.0, 0.5, 2.0, 3)) == "1 (0.5 to 2, of 3)"
     assert found.as_dict() == {"value": 0.123456, "low": 0.1, "high": 0.15, "n": 2000, "n_real": 128}
 
 
