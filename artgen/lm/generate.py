@@ -86,8 +86,8 @@ def _generate_batch(
 
     began = time.perf_counter()
     chain = processors(options)
-    noise = _Noise(seed, [work.index for work in works], device)
-    logits, state = _read(network, history[:, :length], capacity)
+    noise = Noise(seed, [work.index for work in works], device)
+    logits, state = read_anew(network, history[:, :length], capacity)
 
     for step in range(options.max_tokens):
         scores = logits[:, -1].float()
@@ -117,9 +117,9 @@ def _generate_batch(
         history[:, length] = tokens
         length += 1
         if state.room() == 0:
-            logits, state = _read(network, history[:, :length], capacity)
+            logits, state = read_anew(network, history[:, :length], capacity)
         else:
-            logits, state = _step(network, tokens.unsqueeze(1), state)
+            logits, state = read_on(network, tokens.unsqueeze(1), state)
 
     for work in works:
         work.end("max_tokens")
@@ -127,7 +127,7 @@ def _generate_batch(
     return [work.sample() for work in works]
 
 
-def _read(network: LanguageModel, tokens: Tensor, capacity: int) -> tuple[Tensor, State]:
+def read_anew(network: LanguageModel, tokens: Tensor, capacity: int) -> tuple[Tensor, State]:
     """The last logits and a fresh state after tokens [batch, time]; of more than fit, the last half of the context is read.
 
     Half, because a window that slid by one token would have to be read anew at every step.
@@ -137,13 +137,14 @@ def _read(network: LanguageModel, tokens: Tensor, capacity: int) -> tuple[Tensor
     if room is not None:
         if tokens.shape[1] > room:
             tokens = tokens[:, -max(1, room // 2) :]
-        return _step(network, tokens, state)
+        return read_on(network, tokens, state)
     for chunk in tokens.split(PREFILL_CHUNK, dim=1):
-        logits, state = _step(network, chunk, state)
+        logits, state = read_on(network, chunk, state)
     return logits, state
 
 
-def _step(network: LanguageModel, tokens: Tensor, state: State) -> tuple[Tensor, State]:
+def read_on(network: LanguageModel, tokens: Tensor, state: State) -> tuple[Tensor, State]:
+    """The logits after tokens [batch, time] that follow what `state` has read, and the state after them."""
     logits, after = network(tokens, state, last_only=True)
     assert after is not None  # a state was given, so there is one after it
     return logits, after
@@ -156,7 +157,7 @@ def _start_token(tokenizer: Tokenizer) -> int:
     return tokenizer.pieces.index("\n") if "\n" in tokenizer.pieces else 0
 
 
-class _Noise:
+class Noise:
     """Uniform numbers in [0, 1), a stream of its own for each sample, made in blocks."""
 
     def __init__(self, seed: int, samples: Sequence[int], device: torch.device) -> None:

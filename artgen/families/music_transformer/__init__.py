@@ -1,0 +1,1 @@
+"""`music.transformer`: a decoder-only Transformer over the events of pieces."""
