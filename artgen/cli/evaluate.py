@@ -16,12 +16,13 @@ def evaluate(
         list[str] | None,
         typer.Option(
             "--data",
-            help="What to score (text) or to compare with (pictures). Default: the held-out part of what the run learned from, "
-            "of pictures all of it.",
+            help="What to score (text, music) and to compare with (pictures, music). Default: the held-out part of what the run "
+            "learned from, of pictures all of it.",
         ),
     ] = None,
     samples: Annotated[
-        int | None, typer.Option("--samples", min=0, help="How many samples to judge. Default: 20 texts, 256 pictures.")
+        int | None,
+        typer.Option("--samples", min=0, help="How many samples to judge. Default: 20 texts, 256 pictures, 50 pieces."),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="The seed of the samples.")] = 0,
     stride: Annotated[
