@@ -202,15 +202,23 @@ ODD_PICTURES = {
     "data.classes": "true",
     "sample.class_name": "null: 1e3",
 }
+ODD_MUSIC = {
+    "data.path": "['a: b.mid', 春.mid, bach]",
+    "data.transpose": "[-5, 6]",
+    "sample.instrument": "['5', 'null: 1e3']",
+    "sample.key": "F# minor",
+}
 
 
 @pytest.mark.parametrize("family", family_names())
 def test_a_saved_config_is_the_same_when_it_is_loaded_again(tmp_path: Path, family: str) -> None:
-    text = family.startswith("text.")
-    odd = {**ODD, **(ODD_TEXT if text else ODD_PICTURES)}
+    kind = family.split(".")[0]
+    odd = {**ODD, **{"text": ODD_TEXT, "music": ODD_MUSIC}.get(kind, ODD_PICTURES)}
     config = load(tmp_path, "", f"family={family}", *(f"{key}={value}" for key, value in odd.items()))
-    if text:
+    if kind == "text":
         assert config.sample.stop == ["true", "\n", "~", "1e3"]
+    elif kind == "music":
+        assert (config.data.transpose, config.sample.instrument) == ((-5, 6), ["5", "null: 1e3"])
     else:
         assert (config.data.background, config.sample.class_name) == ("#f4ecd8", "null: 1e3")
     saved = tmp_path / "elsewhere" / "config.yaml"
