@@ -137,10 +137,10 @@ class EventVocabulary:
 
     def encode_beginning(self, piece: Piece, bars: int | None) -> tuple[Tokens, int]:
         """The events of the beginning of a piece of so many bars (None: of more than AHEAD), and the bars of the beginning."""
-        notes = self._known(on_grid(piece, self.steps))
+        notes = on_grid(piece, self.steps)
         own = bars_of(piece, self.steps, last_step(notes), self.known_meters)
         whole = len(own) + AHEAD if bars is None else bars
-        return np.array([START, *self._events(notes, own, whole)], dtype=np.int32), len(own)
+        return np.array([START, *self._events(self._known(notes), own, whole)], dtype=np.int32), len(own)
 
     def level(self, velocity: int) -> int:
         """Of loudness, from 0."""
