@@ -218,15 +218,17 @@ def roundtrip(args: argparse.Namespace, runs: MusicRuns) -> dict[str, Any]:
     """Read, put on the grid, tokenised, decoded, written, read again: every note's pitch and onset."""
     from artgen.data.music import load_music
     from artgen.data.music_config import BACH, MusicDataConfig
-    from artgen.music.events import Vocabulary
-    from artgen.music.family import facts_of
+    from artgen.music.events import EventFacts, EventVocabulary
+    from artgen.music.family import facts_of, in_known_parts
     from artgen.music.roundtrip import round_trip
 
     found: dict[str, Any] = {}
     rows: list[tuple[str, ...]] = [("pieces", "steps to a quarter note", "notes", "lost", "new")]
     for name, path, steps in (("Nottingham", str(args.tunes), 12), ("corpus of music21", BACH, 4)):
         music = load_music(MusicDataConfig(path=[path], steps=steps))
-        words = Vocabulary.of(music, facts_of(music))
+        facts = facts_of(music)
+        known = [in_known_parts(piece, facts) for piece in music.pieces]
+        words = EventVocabulary(EventFacts.of(known, facts.piece_parts, steps, 1))
         kept = round_trip(music.pieces, steps, through=lambda piece, words=words: words.decode(words.encode(piece)))  # type: ignore[misc]
         rows.append((f"{name}, {kept.n_pieces}", str(steps), f"{kept.n_notes:,}", str(kept.n_lost), str(kept.n_new)))
         found[name] = {"pieces": kept.n_pieces, "steps": steps, "notes": kept.n_notes, "lost": kept.n_lost, "new": kept.n_new}

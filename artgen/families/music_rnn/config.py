@@ -9,10 +9,11 @@ from pydantic import Field, model_validator
 from artgen.config import RunConfig
 from artgen.lm.rnn_config import RNNModelConfig
 from artgen.music.config import MusicSampleConfig
+from artgen.music.event_config import EventDataConfig
 from artgen.music.frames import FrameDataConfig
 
 
-class MusicRNNDataConfig(FrameDataConfig):
+class MusicRNNDataConfig(EventDataConfig, FrameDataConfig):
     """Which pieces of music, as events or as frames."""
 
 

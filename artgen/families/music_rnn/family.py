@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
 
 from artgen.families.music_rnn.config import MusicRNNConfig
+from artgen.families.music_rnn.events import RNNOverEvents
 from artgen.families.music_rnn.frames import RNNOverFrames
 from artgen.music.family import MusicFamily
 
-READERS: dict[str, type[MusicFamily]] = {"frames": RNNOverFrames}
+READERS: dict[str, type[MusicFamily]] = {"events": RNNOverEvents, "frames": RNNOverFrames}
 
 
 class MusicRNN(MusicFamily[MusicRNNConfig]):
     """Opens the one that the config names."""
-
-    readers: ClassVar = READERS
 
     @classmethod
     def prepare(cls, config: MusicRNNConfig, folder: Path) -> MusicFamily[MusicRNNConfig]:
