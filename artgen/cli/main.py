@@ -28,6 +28,7 @@ ClickException: Any = ClickUsageError.__bases__[0]
 COMMANDS = {
     "train": "Train a model on your work, into a run folder.",
     "sample": "Make new work with a trained run.",
+    "harmonize": "Give a melody three more voices, or write a piece in four voices anew in part.",
     "interpolate": "Walk from sample to sample: a video, an animation, or frames.",
     "edit": "Change a picture, or a sample, with a trained run.",
     "evaluate": "Score a trained run: quality, variety, and whether it copies.",

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 Stream = Callable[[int, str], None]
 
-MODULES = {"sample": "sampling", "interpolate": "interpolating", "edit": "editing"}
+MODULES = {"sample": "sampling", "harmonize": "harmonizing", "interpolate": "interpolating", "edit": "editing"}
 """Command -> the module of `artgen.cli` whose `REQUESTS` make its works, one for each medium."""
 
 

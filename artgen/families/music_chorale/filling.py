@@ -1,0 +1,205 @@
+"""How what is masked is filled in by a network that sees what is around it.
+
+The network answers for every masked place as if the others were drawn apart from it, which they are not. So all is drawn, and
+then some of it anew given the rest, ever less at a time (`gibbs`); or the places are filled one after another, those first of
+which the network is surest (`confident`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from artgen.families.music_chorale.config import ChoraleSampleConfig
+from artgen.families.music_chorale.masks import LENGTHS, Mask, some_of
+from artgen.families.music_chorale.network import REST_ID, ChoraleNet
+from artgen.lm.processors import COLDEST, temperature, top_k, top_p
+
+LEAST = 0.05  # share that the last steps of `gibbs` draw anew
+REACHED = 0.75  # share of the steps after which it is so small
+WINDOWS = 64  # that go through the network together
+
+Filled = tuple[NDArray[np.int64], NDArray[np.bool_]]
+"""ids and attacks, [steps, 4]."""
+
+
+@torch.no_grad()
+def fill(
+    network: ChoraleNet,
+    ids: NDArray[np.int64],
+    attacks: NDArray[np.bool_],
+    mask: Mask,
+    places: NDArray[np.int64],
+    options: ChoraleSampleConfig,
+    generators: Sequence[np.random.Generator],
+) -> list[Filled]:
+    """What is masked filled in, once with each generator; what is not masked is as it was.
+
+    ids, attacks and mask [steps, 4], places [steps, 3], of any number of steps.
+    """
+    state = _State(network, ids, attacks, mask, places, options, generators)
+    if mask.any():
+        (_gibbs if options.order == "gibbs" else _confident)(state)
+    made, begun = state.ids.cpu().numpy(), state.attacks().cpu().numpy()
+    return [(made[i], begun[i]) for i in range(len(generators))]
+
+
+def _gibbs(state: _State) -> None:
+    """Annealed blocked Gibbs sampling (Yao et al. 2014, section 3; Huang et al. 2017, section 4.2).
+
+    Step n of N draws the share max(LEAST, 1 - n / (REACHED N) (1 - LEAST)) of the masked places anew, each given all that
+    stays. Yao et al. choose single places; these are blocks of neighbouring steps, for a note is several places.
+    """
+    n_steps = state.options.sweeps
+    for n in range(n_steps):
+        share = max(LEAST, 1 - n / (REACHED * n_steps) * (1 - LEAST))
+        chosen = [
+            state.mask if n == 0 else some_of(state.mask, share, int(generator.choice(LENGTHS)), generator)
+            for generator in state.generators
+        ]
+        state.draw(torch.from_numpy(np.stack(chosen)), n)
+
+
+def _confident(state: _State) -> None:
+    """The surest places first (Chang et al. 2022, "MaskGIT", section 3.2): after step n of N, the share cos(π/2 n / N) of the
+    masked places is still masked. As there, sureness is the log-probability of what was drawn, plus Gumbel noise that fades
+    away, or all pieces would begin with their easiest places."""
+    hidden = torch.from_numpy(state.mask).expand(len(state.generators), -1, -1).clone()
+    n_masked, n_steps = int(state.mask.sum()), state.options.sweeps
+    for n in range(n_steps):
+        sureness = state.draw(hidden, n)
+        noise = np.stack([generator.gumbel(size=state.mask.shape) for generator in state.generators])
+        sureness = sureness + state.options.temperature * (1 - n / n_steps) * torch.from_numpy(noise)
+        left = min(int(hidden[0].sum()) - 1, math.floor(n_masked * math.cos(math.pi / 2 * (n + 1) / n_steps)))
+        if left <= 0:
+            return
+        flat = sureness.masked_fill(~hidden, math.inf).flatten(1)
+        unsure = flat.topk(left, dim=1, largest=False).indices
+        hidden = torch.zeros_like(flat, dtype=torch.bool).scatter_(1, unsure, True).view_as(hidden)
+
+
+class _State:
+    """Pieces while they are filled in, one for each generator."""
+
+    def __init__(
+        self,
+        network: ChoraleNet,
+        ids: NDArray[np.int64],
+        attacks: NDArray[np.bool_],
+        mask: Mask,
+        places: NDArray[np.int64],
+        options: ChoraleSampleConfig,
+        generators: Sequence[np.random.Generator],
+    ) -> None:
+        device, n = next(network.parameters()).device, len(generators)
+        self.network, self.mask, self.options, self.generators = network, mask, options, generators
+        self.ids = torch.from_numpy(ids).to(device).expand(n, -1, -1).clone()
+        self.given = torch.from_numpy(attacks).to(device)
+        self.free = torch.from_numpy(mask).to(device)
+        self.places = torch.from_numpy(places).to(device).expand(n, -1, -1)
+        self.struck = torch.zeros_like(self.ids, dtype=torch.bool)  # begins anew though the pitch is that of the step before
+
+    def attacks(self) -> Tensor:
+        """Where notes begin: [n, steps, 4]. A note that is filled in begins where another pitch, or nothing, was before."""
+        other = torch.ones_like(self.struck)
+        other[:, 1:] = self.ids[:, 1:] != self.ids[:, :-1]
+        return torch.where(self.free, (self.ids != REST_ID) & (other | self.struck), self.given)
+
+    def draw(self, chosen: Tensor, n: int) -> Tensor:
+        """Draws the chosen places [n, steps, 4], each by itself, given all others; returns their log-probabilities (0 elsewhere).
+
+        n: number of the step, from which the temperature follows.
+        """
+        options = self.options
+        cool = options.temperature * (1 - (1 - options.cooling) * n / max(1, options.sweeps - 1))
+        uniform = np.stack([generator.random((2, *self.mask.shape)) for generator in self.generators])
+        device = self.ids.device
+        draws, strikes = torch.from_numpy(uniform).float().to(device).unbind(1)
+        here = chosen.to(device)
+        logits, struck = predict(self.network, self.ids, self.attacks(), here, self.places)
+        ids, sureness = _draw(logits[here].float(), draws[here], cool, options)
+        self.ids[here] = ids
+        odds = struck[here].float()
+        self.struck[here] = odds > 0 if cool < COLDEST else strikes[here] < torch.sigmoid(odds / cool)
+        found = torch.zeros(here.shape, device=device)
+        found[here] = sureness
+        return found.cpu()
+
+
+def _draw(logits: Tensor, uniform: Tensor, heat: float, options: ChoraleSampleConfig) -> tuple[Tensor, Tensor]:
+    """One id for each row of logits [n, ids], by the inverse of the cumulated probabilities, and its log-probability."""
+    for process in _processors(heat, options):
+        logits = process(logits, logits.new_zeros(len(logits), 0, dtype=torch.long))
+    log_p = logits.log_softmax(dim=-1)
+    reached = log_p.exp().cumsum(dim=-1)
+    aim = uniform.clamp(max=1 - 1e-6) * reached[:, -1]  # a number near 1 was rounded up to it
+    drawn = (reached <= aim[:, None]).sum(dim=-1)
+    return drawn, log_p.gather(1, drawn[:, None])[:, 0]
+
+
+def _processors(heat: float, options: ChoraleSampleConfig) -> Iterator:
+    yield temperature(heat)
+    if heat >= COLDEST and options.top_k:
+        yield top_k(options.top_k)
+    if heat >= COLDEST and options.top_p < 1:
+        yield top_p(options.top_p)
+
+
+# ---------------------------------------------------------------- pieces of any length
+
+
+def predict(network: ChoraleNet, ids: Tensor, attacks: Tensor, mask: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
+    """`ChoraleNet.forward` for any number of steps: in windows that overlap by half, of which each step takes the one that it is
+    nearest to the middle of."""
+    context, patch = network.config.context, network.config.patch
+    n, steps, _ = ids.shape
+    if steps <= context:
+        padded = _pad(network, ids, attacks, mask, places, -(-steps // patch) * patch)
+        logits, struck = network(*padded)
+        return logits[:, :steps], struck[:, :steps]
+    windows = _windows(steps, context, patch)
+    padded = _pad(network, ids, attacks, mask, places, max(steps, windows.begins[-1] + context))
+    rows = [[part[i, begin : begin + context] for part in padded] for i in range(n) for begin in windows.begins]
+    results = []
+    for first in range(0, len(rows), WINDOWS):
+        batch = [torch.stack(parts) for parts in zip(*rows[first : first + WINDOWS], strict=True)]
+        results.append(network(*batch))
+    logits, struck = (torch.cat(parts) for parts in zip(*results, strict=True))
+    owner, inside = torch.from_numpy(windows.owner), torch.from_numpy(windows.inside)
+    logits = logits.view(n, len(windows.begins), context, *logits.shape[2:])[:, owner, inside]
+    struck = struck.view(n, len(windows.begins), context, -1)[:, owner, inside]
+    return logits, struck
+
+
+@dataclass(frozen=True)
+class _Windows:
+    begins: list[int]
+    owner: NDArray[np.int64]  # [steps]: the window whose answer is taken, …
+    inside: NDArray[np.int64]  # … and the place in it
+
+
+def _windows(steps: int, context: int, patch: int) -> _Windows:
+    last = -(-(steps - context) // patch) * patch
+    begins = [*range(0, last, context // 2), last]
+    at = np.arange(steps)
+    far = np.abs(at[:, None] + 0.5 - (np.array(begins) + context / 2))
+    owner = far.argmin(axis=1)
+    return _Windows(begins, owner, at - np.array(begins)[owner])
+
+
+def _pad(network: ChoraleNet, ids: Tensor, attacks: Tensor, mask: Tensor, places: Tensor, steps: int) -> list[Tensor]:
+    """With what is beyond the end, up to `steps` steps."""
+    more = steps - ids.shape[1]
+    if not more:
+        return [ids, attacks, mask, places]
+    values = (network.beyond, 0, 0, 0)
+    return [
+        torch.nn.functional.pad(part, (0, 0, 0, more), value=value)
+        for part, value in zip((ids, attacks, mask, places), values, strict=True)
+    ]
