@@ -101,7 +101,6 @@ def test_padding_weighs_nothing_and_every_event_the_same(folder: Path) -> None:
     networks = family.networks()
     networks["model"].double()
     batch = family.batch(0, Share())
-    assert (batch.targets == NONE).any() or len({len(piece) for piece in family.excerpts.pieces}) == 1
     padded = batch._replace(
         inputs=torch.nn.functional.pad(batch.inputs[:, :40], (0, 9)),
         targets=torch.nn.functional.pad(batch.targets[:, :40], (0, 9), value=NONE),
@@ -180,7 +179,7 @@ def test_a_damaged_vocabulary_is_named(folder: Path, change: Any, expected: str)
     path.write_text(json.dumps(facts))
     with pytest.raises(ArtgenError) as raised:
         MusicTransformer.open(family.config, folder / "data")
-    assert str(raised.value) == f"{path}: {expected}" or expected in str(raised.value)
+    assert str(raised.value).startswith(f"{path}: {expected}")
     path.unlink()
     with pytest.raises(ArtgenError, match="events.json: missing"):
         MusicTransformer.open(family.config, folder / "data")

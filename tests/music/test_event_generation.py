@@ -51,7 +51,7 @@ def make(v: EventVocabulary, net: LanguageModel, numbers: Any = range(3), seed: 
     primer = choices.pop("primer", None)
     parts = BAND if len(v.facts.drums) == 3 else ONE
     options = MusicSampleConfig.model_validate(choices)
-    return generate_pieces(net, v, parts, options, list(numbers), seed, "cpu", primer, batch_size=choices.get("side", 4))
+    return generate_pieces(net, v, parts, options, list(numbers), seed, "cpu", primer, batch_size=4)
 
 
 @pytest.mark.parametrize("kind", ["gpt", "rnn"])
