@@ -1,4 +1,4 @@
-"""Music as a piano roll: frames at equal distances, each the set of the 88 keys that sound. Imports no torch.
+"""Music as a piano roll: frames at equal distances, each the set of the 88 keys that sound.
 
 A roll does not say whether a key that sounds in two frames was struck again; it is taken for one note.
 """
@@ -9,20 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
-from artgen.data.music_config import MusicDataConfig
 from artgen.metrics.music_likelihood import LOWEST, N_PITCHES, Frames
 from artgen.music.piece import Meters, Part, Piece, make_notes
 
 PHASES = 64  # places in a bar that are told apart, in frames
 VELOCITY = 80
-
-
-class FrameDataConfig(MusicDataConfig):
-    """Which pieces of music, as frames."""
-
-    frames: int = Field(1, ge=1, le=24, description="frames to a quarter note: 1 is the literature's, 4 are sixteenths")
 
 
 @dataclass(frozen=True)

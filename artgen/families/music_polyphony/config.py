@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from artgen.config import PositiveInt, RunConfig, Section
 from artgen.lm.gpt_config import Activation, GPTModelConfig
 from artgen.music.config import MusicSampleConfig
-from artgen.music.frames import FrameDataConfig
+from artgen.music.frame_config import FrameDataConfig
 
 
 class PolyphonyModelConfig(Section):

@@ -10,7 +10,7 @@ from artgen.config import RunConfig
 from artgen.lm.rnn_config import RNNModelConfig
 from artgen.music.config import MusicSampleConfig
 from artgen.music.event_config import EventDataConfig
-from artgen.music.frames import FrameDataConfig
+from artgen.music.frame_config import FrameDataConfig
 
 
 class MusicRNNDataConfig(EventDataConfig, FrameDataConfig):
