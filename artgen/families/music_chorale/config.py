@@ -25,7 +25,7 @@ class ChoraleModelConfig(Section):
     n_layers: PositiveInt = Field(6, description="blocks, each of attention and a feed-forward network")
     n_heads: PositiveInt = Field(6, description="attention heads, of d_model / n_heads features each")
     context: PositiveInt = Field(256, le=4096, description="steps of the grid that are seen at once, and length of an excerpt")
-    patch: Literal[1, 2, 4] = Field(2, description="steps that one vector holds; more spare work")
+    patch: PositiveInt = Field(2, le=8, description="steps that one vector holds; more spare work")
     dropout: float = Field(0.1, ge=0, lt=1, description="share of activations dropped in training")
 
     @model_validator(mode="after")
@@ -36,8 +36,8 @@ class ChoraleModelConfig(Section):
                 f"d_model {self.d_model}: rotary positions turn pairs of features of a head, so it must be a multiple of twice "
                 f"n_heads, {2 * self.n_heads}: try d_model={better}"
             )
-        if self.context % 8:
-            raise ValueError(f"context {self.context} is not a multiple of 8")
+        if self.context % (2 * self.patch):
+            raise ValueError(f"context {self.context} is not a multiple of twice patch, {2 * self.patch}")
         return self
 
 

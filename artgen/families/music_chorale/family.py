@@ -266,19 +266,21 @@ class MusicChorale(MusicFamily[MusicChoraleConfig]):
 
 
 def place_losses(network: nn.Module, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-    """Nats of pitch and of attack at each masked place [n, steps, 4], 0 elsewhere; and the mask.
+    """Nats at each masked place [n, steps, 4], 0 elsewhere: of the pitch, if a note or a rest begins there, and of whether one
+    does; and the mask. At the first step of an excerpt one always does.
 
-    Whether a note begins is a question only where the pitch is that of the step before, and not a rest.
+    That most places are "goes on" is what keeps notes whole when each place is drawn by itself (Hadjeres et al. 2017, "DeepBach",
+    section 2.1, have a symbol for it).
     """
     ids, attacks, mask, places = batch
-    logits, struck = network(ids, attacks, mask, places)
-    logits, struck = logits.float(), struck.float()
+    logits, begins = network(ids, attacks, mask, places)
+    logits, begins = logits.float(), begins.float()
+    first = torch.zeros_like(mask)
+    first[:, 0] = True
     target = ids.clamp(max=logits.shape[-1] - 1)  # what is beyond the end is not masked, and any target will do
-    pitch = F.cross_entropy(logits.flatten(0, 2), target.flatten(), reduction="none").view_as(struck)
-    repeats = torch.zeros_like(mask)
-    repeats[:, 1:] = (ids[:, 1:] == ids[:, :-1]) & (ids[:, 1:] != REST_ID)
-    attack = F.binary_cross_entropy_with_logits(struck, attacks.float(), reduction="none")
-    return pitch * mask, attack * (mask & repeats), mask
+    pitch = F.cross_entropy(logits.flatten(0, 2), target.flatten(), reduction="none").view_as(begins)
+    attack = F.binary_cross_entropy_with_logits(begins, attacks.float(), reduction="none")
+    return pitch * (mask & (attacks | first)), attack * (mask & ~first), mask
 
 
 FAMILY = MusicChorale

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -69,7 +70,7 @@ def _gibbs(state: _State) -> None:
 def _confident(state: _State) -> None:
     """The surest places first (Chang et al. 2022, "MaskGIT", section 3.2): after step n of N, the share cos(π/2 n / N) of the
     masked places is still masked. As there, sureness is the log-probability of what was drawn, plus Gumbel noise that fades
-    away, or all pieces would begin with their easiest places."""
+    away, or all pieces would begin with their easiest places; what goes on from another place is never surer than that."""
     hidden = torch.from_numpy(state.mask).expand(len(state.generators), -1, -1).clone()
     n_masked, n_steps = int(state.mask.sum()), state.options.sweeps
     for n in range(n_steps):
@@ -85,7 +86,11 @@ def _confident(state: _State) -> None:
 
 
 class _State:
-    """Pieces while they are filled in, one for each generator."""
+    """Pieces while they are filled in, one for each generator.
+
+    A place that is filled in has a pitch of its own where something begins, and elsewhere that of the step before, whatever
+    that is: when a note is drawn anew, all of it is another.
+    """
 
     def __init__(
         self,
@@ -99,48 +104,55 @@ class _State:
     ) -> None:
         device, n = next(network.parameters()).device, len(generators)
         self.network, self.mask, self.options, self.generators = network, mask, options, generators
-        self.ids = torch.from_numpy(ids).to(device).expand(n, -1, -1).clone()
-        self.given = torch.from_numpy(attacks).to(device)
         self.free = torch.from_numpy(mask).to(device)
         self.places = torch.from_numpy(places).to(device).expand(n, -1, -1)
-        self.struck = torch.zeros_like(self.ids, dtype=torch.bool)  # begins anew though the pitch is that of the step before
+        self.pitches = torch.from_numpy(ids).to(device).expand(n, -1, -1).clone()  # where something begins
+        self.begins = torch.from_numpy(attacks).to(device).expand(n, -1, -1).clone()
+        self.sources = self.ids = self.pitches
+        self._resolve()
 
     def attacks(self) -> Tensor:
-        """Where notes begin: [n, steps, 4]. A note that is filled in begins where another pitch, or nothing, was before."""
-        other = torch.ones_like(self.struck)
+        """Where notes and rests begin: [n, steps, 4]."""
+        other = torch.ones_like(self.begins)
         other[:, 1:] = self.ids[:, 1:] != self.ids[:, :-1]
-        return torch.where(self.free, (self.ids != REST_ID) & (other | self.struck), self.given)
+        return torch.where(self.free, self.begins & (other | (self.ids != REST_ID)), self.begins)
 
     def draw(self, chosen: Tensor, n: int) -> Tensor:
-        """Draws the chosen places [n, steps, 4], each by itself, given all others; returns their log-probabilities (0 elsewhere).
-
-        n: number of the step, from which the temperature follows.
-        """
+        """Draws the chosen places [n, steps, 4], each by itself, given all others. n: number of the step, from which the
+        temperature follows. Returns how sure each is: its log-probability and that of what it goes on from."""
         options = self.options
-        cool = options.temperature * (1 - (1 - options.cooling) * n / max(1, options.sweeps - 1))
+        heat = options.temperature * (1 - (1 - options.cooling) * n / max(1, options.sweeps - 1))
         uniform = np.stack([generator.random((2, *self.mask.shape)) for generator in self.generators])
         device = self.ids.device
-        draws, strikes = torch.from_numpy(uniform).float().to(device).unbind(1)
+        of_pitch, of_begin = torch.from_numpy(uniform).float().to(device).unbind(1)
         here = chosen.to(device)
-        logits, struck = predict(self.network, self.ids, self.attacks(), here, self.places)
-        ids, sureness = _draw(logits[here].float(), draws[here], cool, options)
-        self.ids[here] = ids
-        odds = struck[here].float()
-        self.struck[here] = odds > 0 if cool < COLDEST else strikes[here] < torch.sigmoid(odds / cool)
-        found = torch.zeros(here.shape, device=device)
-        found[here] = sureness
-        return found.cpu()
+        logits, odds = predict(self.network, self.ids, self.attacks(), here, self.places)
+        logits, odds = logits[here].float(), odds[here].float()
+        begins = odds > 0 if heat < COLDEST else of_begin[here] < torch.sigmoid(odds / heat)
+        pitches = _draw(logits, of_pitch[here], heat, options)
+        self.begins[here], self.pitches[here] = begins, pitches
+        self.begins[:, 0] |= self.free[0]
+        self._resolve()
+        log_p = logits.log_softmax(dim=-1).gather(1, pitches[:, None])[:, 0]
+        sure = torch.zeros(here.shape, device=device)
+        sure[here] = torch.where(begins, F.logsigmoid(odds) + log_p, F.logsigmoid(-odds))
+        reached = F.pad(sure.cumsum(dim=1), (0, 0, 1, 0))
+        return (reached[:, 1:] - reached.gather(1, self.sources)).cpu()
+
+    def _resolve(self) -> None:
+        """The pitch of every place is that of its source: the last one up to it where something begins, or that is given."""
+        steps = torch.arange(self.pitches.shape[1], device=self.pitches.device)[:, None]
+        self.sources = torch.where(self.begins | ~self.free, steps, 0).cummax(dim=1).values
+        self.ids = self.pitches.gather(1, self.sources)
 
 
-def _draw(logits: Tensor, uniform: Tensor, heat: float, options: ChoraleSampleConfig) -> tuple[Tensor, Tensor]:
-    """One id for each row of logits [n, ids], by the inverse of the cumulated probabilities, and its log-probability."""
+def _draw(logits: Tensor, uniform: Tensor, heat: float, options: ChoraleSampleConfig) -> Tensor:
+    """One id for each row of logits [n, ids], by the inverse of the cumulated probabilities."""
     for process in _processors(heat, options):
         logits = process(logits, logits.new_zeros(len(logits), 0, dtype=torch.long))
-    log_p = logits.log_softmax(dim=-1)
-    reached = log_p.exp().cumsum(dim=-1)
+    reached = logits.softmax(dim=-1).cumsum(dim=-1)
     aim = uniform.clamp(max=1 - 1e-6) * reached[:, -1]  # a number near 1 was rounded up to it
-    drawn = (reached <= aim[:, None]).sum(dim=-1)
-    return drawn, log_p.gather(1, drawn[:, None])[:, 0]
+    return (reached <= aim[:, None]).sum(dim=-1)
 
 
 def _processors(heat: float, options: ChoraleSampleConfig) -> Iterator:
@@ -199,7 +211,4 @@ def _pad(network: ChoraleNet, ids: Tensor, attacks: Tensor, mask: Tensor, places
     if not more:
         return [ids, attacks, mask, places]
     values = (network.beyond, 0, 0, 0)
-    return [
-        torch.nn.functional.pad(part, (0, 0, 0, more), value=value)
-        for part, value in zip((ids, attacks, mask, places), values, strict=True)
-    ]
+    return [F.pad(part, (0, 0, 0, more), value=value) for part, value in zip((ids, attacks, mask, places), values, strict=True)]

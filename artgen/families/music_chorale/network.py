@@ -57,8 +57,8 @@ class ChoraleNet(nn.Module):
         """ids, attacks and mask [batch, steps, 4], places [batch, steps, 3] -> [batch, steps, 4, n_ids] and [batch, steps, 4].
 
         ids: of pitches, `beyond` after a piece's end; where the mask is true, neither they nor the attacks are looked at.
-        steps: at most the config's context, and a multiple of its patch. The second result is the logit of an attack where the
-        pitch is that of the step before; where it is another one, a note begins in any case.
+        steps: at most the config's context, and a multiple of its patch. The second result is the logit that a note or a rest
+        begins, and does not go on from the step before; the first says which, if one begins.
         """
         batch, steps, _ = ids.shape
         patch = self.config.patch

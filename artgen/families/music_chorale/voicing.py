@@ -29,7 +29,7 @@ class Voiced:
     """A piece as the network knows it, `T` steps long."""
 
     pitches: NDArray[np.int64]  # [T, 4]: MIDI pitches, from soprano to bass; -1 is a rest
-    attacks: NDArray[np.bool_]  # [T, 4]: a note begins
+    attacks: NDArray[np.bool_]  # [T, 4]: a note or a rest begins; elsewhere it goes on from the step before
     places: Places  # [T, 3]
 
 
@@ -53,7 +53,15 @@ def voiced(piece: Piece, steps: int, n_steps: int | None = None) -> Voiced:
     beyond = max(0, (n_steps or 0) - len(pitches))
     pitches = np.pad(pitches, ((0, beyond), (0, 0)), constant_values=REST)
     holds = np.pad(holds, ((0, beyond), (0, 0)))
-    return Voiced(pitches, (pitches != REST) & ~holds, places(piece, steps, len(pitches)))
+    return Voiced(pitches, _begins(pitches, holds), places(piece, steps, len(pitches)))
+
+
+def _begins(pitches: NDArray[np.int64], holds: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """[steps, voices]: where notes begin, and rests that follow a note."""
+    rests_on = np.zeros(pitches.shape, dtype=bool)
+    rests_on[1:] = (pitches[1:] == REST) & (pitches[:-1] == REST)
+    begins: NDArray[np.bool_] = ~holds & ~rests_on
+    return begins
 
 
 def check_length(piece: Piece, steps: int) -> None:
@@ -130,7 +138,7 @@ def given_melody(melody: Piece, voice: str, steps: int, name: str = "") -> Given
     pitches, holds = voices_and_holds(line, steps, 1)
     mine = VOICES.index(voice)
     blank = _blank(line, steps, len(pitches))
-    blank.pitches[:, mine], blank.attacks[:, mine] = pitches[:, 0], (pitches[:, 0] != REST) & ~holds[:, 0]
+    blank.pitches[:, mine], blank.attacks[:, mine] = pitches[:, 0], _begins(pitches, holds)[:, 0]
     mask = np.ones(blank.pitches.shape, dtype=bool)
     mask[:, mine] = False
     return Given(blank, mask, line, {mine: 0})
