@@ -10,4 +10,5 @@ def families(as_json: JsonOption = False) -> None:
     from artgen.registry import config_class, family_names
 
     found = {name: (config_class(name).__doc__ or "").strip().splitlines()[0] for name in family_names()}
-    emit(as_json, found, "\n".join(f"{name:<16}{line}" for name, line in found.items()))
+    width = max(map(len, found)) + 2
+    emit(as_json, found, "\n".join(f"{name:<{width}}{line}" for name, line in found.items()))
