@@ -54,7 +54,7 @@ def voices_and_holds(piece: Piece, steps: int, n_voices: int = 4) -> tuple[Voice
     shape = (int(end.max()), n_voices)
     pitches, holds = np.full(shape, REST, dtype=np.int64), np.zeros(shape, dtype=bool)
 
-    used = _order([int(part) for part in np.unique(notes["part"])], piece, n_voices)
+    used = voice_parts([int(part) for part in np.unique(notes["part"])], piece, n_voices)
     if len(used) == n_voices:
         for voice, part in enumerate(used):
             mine = np.flatnonzero(notes["part"] == part)
@@ -146,8 +146,8 @@ def is_satb(names: list[str]) -> list[int] | None:
     return [mine[0] for mine in found] if all(len(mine) == 1 for mine in found) else None
 
 
-def _order(used: list[int], piece: Piece, n_voices: int) -> list[int]:
-    """Parts from the highest to the lowest."""
+def voice_parts(used: list[int], piece: Piece, n_voices: int) -> list[int]:
+    """These parts of a piece in the order of the voices: soprano to bass by their names, else from the highest to the lowest."""
     named = is_satb([piece.parts[part].name for part in used]) if n_voices == len(SATB) == len(used) else None
     if named:
         return [used[i] for i in named]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from artgen.errors import UsageError, counted
 from artgen.families.music_chorale.config import VOICES
-from artgen.music.chorales import REST, from_voices, is_satb, voices_and_holds
+from artgen.music.chorales import REST, from_voices, is_satb, voice_parts, voices_and_holds
 from artgen.music.instruments import pitch_name
 from artgen.music.piece import NOTE, Part, Piece, sort_notes
 
@@ -235,9 +235,4 @@ def _blank(piece: Piece, steps: int, n_steps: int) -> Voiced:
 def _voice_parts(piece: Piece) -> list[int] | None:
     """The part of each voice, from soprano to bass, as `voices_and_holds` orders them; None where there are not four parts."""
     used = [int(i) for i in np.unique(piece.notes["part"]) if not piece.parts[i].is_drum]
-    if len(used) != N_VOICES:
-        return None
-    named = is_satb([piece.parts[i].name for i in used])
-    if named:
-        return [used[i] for i in named]
-    return sorted(used, key=lambda i: -float(piece.notes["pitch"][piece.notes["part"] == i].mean()))
+    return voice_parts(used, piece, N_VOICES) if len(used) == N_VOICES else None
