@@ -22,7 +22,7 @@ from artgen.music.config import MusicSampleConfig
 from artgen.music.family import MusicFamily
 from artgen.music.frame_batches import FrameBatch, RandomRolls, held_out_rolls
 from artgen.music.frames import Roll, as_roll, from_roll, phases
-from artgen.music.piece import Piece
+from artgen.music.piece import Part, Piece
 
 C = TypeVar("C", bound=RunConfig)
 
@@ -168,7 +168,10 @@ class FrameFamily(MusicFamily[C]):
             )
         start = given or Roll(np.zeros((0, 88), dtype=bool), np.zeros(0, dtype=np.int64))
         phase = phases(meters, n_frames, self.per_quarter)
-        part = self.of.piece_parts[0]
+        pitched = [part for part in self.of.piece_parts if not part.is_drum]
+        part = (
+            pitched[0] if len(pitched) == 1 else Part("", pitched[0].program if pitched else 0)
+        )  # a roll has all of them in one
         network = networks["model"]
         pieces = []
         for first in range(0, len(numbers), TOGETHER):

@@ -149,9 +149,8 @@ def harmony(args: argparse.Namespace, runs: MusicRuns) -> dict[str, Any]:
     table(
         [
             ("harmony", "ours", "Bach's test pieces"),
-            ("places of alto, tenor and bass as Bach wrote them", f"{accuracy.share:.1%}", f"{accuracy.n_places:,} places"),
+            ("steps of alto, tenor and bass as Bach wrote them", f"{accuracy.share:.1%}", f"of {accuracy.n_steps:,} each"),
             *((f"  {name}", f"{share:.1%}", "") for name, share in accuracy.by_voice.items()),
-            ("places of the soprano that were changed", str(accuracy.changed), ""),
             ("seconds a piece", f"{seconds:.2f}", ""),
             *((name.replace("_", " "), f"{ours[name].value:.3f}", f"{bach[name].value:.3f}") for name in ours),
             ("parallels, ratio", f"{ratio:.2f} x", "1"),
@@ -161,8 +160,7 @@ def harmony(args: argparse.Namespace, runs: MusicRuns) -> dict[str, Any]:
         **run.as_dict(),
         "accuracy": accuracy.share,
         "by_voice": accuracy.by_voice,
-        "places": accuracy.n_places,
-        "soprano_changed": accuracy.changed,
+        "steps": accuracy.n_steps,
         "seconds_a_piece": seconds,
         "samples": {name: figure.as_dict() for name, figure in ours.items()},
         "bach": {name: figure.as_dict() for name, figure in bach.items()},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, cast
 
@@ -170,7 +171,7 @@ class MusicChorale(MusicFamily[MusicChoraleConfig]):
         if not pieces:
             return []
         nats = self.nats(networks, pieces)
-        right = self.accuracy(networks, pieces[:SCORED])
+        right = self.accuracy(networks, pieces[:SCORED]).share
         return [
             Figure(
                 "place_nats",
@@ -241,12 +242,13 @@ class MusicChorale(MusicFamily[MusicChoraleConfig]):
         keep: Sequence[str] = ("soprano",),
         options: ChoraleSampleConfig | None = None,
         seed: int = 0,
-    ) -> float:
-        """How often what is filled in is what the composer wrote, when the voices `keep` are given: the share of the places
-        (step and voice) of the others that have the same pitch, over all pieces. Options: None is as `artgen harmonize`."""
-        right = places = 0
+    ) -> Agreement:
+        """How often what is filled in is what the composer wrote, when the voices `keep` are given. Options: None is as
+        `artgen harmonize` has them."""
+        options = options or self.config.sample
         device = device_of(networks)
         network = cast(ChoraleNet, networks["model"])
+        right, places = np.zeros(len(VOICES), dtype=int), 0
         with self.precision(device):
             for number, piece in enumerate(pieces):
                 mine = voiced(piece, self.steps)
@@ -254,15 +256,30 @@ class MusicChorale(MusicFamily[MusicChoraleConfig]):
                 generator = np.random.Generator(np.random.Philox(key=[seed, number]))
                 hidden = np.where(mask, REST_ID, ids)
                 begun = mine.attacks & ~mask
-                found, _ = fill(network, hidden, begun, mask, mine.places, options or self.config.sample, [generator])[0]
-                right += int((found == ids)[mask].sum())
-                places += int(mask.sum())
-        return right / places
+                found, _ = fill(network, hidden, begun, mask, mine.places, options, [generator])[0]
+                right += (found == ids).sum(axis=0)
+                places += len(ids)
+        return Agreement(dict(zip(VOICES, (right / places).tolist(), strict=True)), tuple(keep), places)
 
     def _knows(self, mine: Voiced) -> bool:
         """Whether all pitches are among those of the network."""
         sung = mine.pitches[mine.pitches != REST]
         return bool(sung.min() >= self.chorale.low and sung.max() < self.chorale.low + self.chorale.n_ids - 1)
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How often a harmony is as the composer wrote it."""
+
+    by_voice: dict[str, float]  # share of the steps at which a voice has the composer's pitch; 1 of those given
+    given: tuple[str, ...]
+    n_steps: int
+
+    @property
+    def share(self) -> float:
+        """Over the voices that were not given."""
+        others = [share for voice, share in self.by_voice.items() if voice not in self.given]
+        return sum(others) / len(others)
 
 
 def place_losses(network: nn.Module, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
