@@ -10,6 +10,7 @@ from pydantic import BeforeValidator
 
 from artgen.cli.edit_call import hash_of
 from artgen.cli.making import Request, Stream
+from artgen.cli.picture_request import progress
 from artgen.config import RunConfig
 from artgen.engine.run import TrainedModel
 from artgen.errors import ArtgenError, UsageError, counted
@@ -66,7 +67,10 @@ class MusicRequest(Request):
         check_music(out, n, force, self._soundfont, self.format)
 
     def make(self, trained: TrainedModel, options: Any, n: int, seed: int, stream: Stream | None = None) -> list[Sample]:
-        made: list[Sample] = trained.family.sample(trained.networks, options, n=n, seed=seed)
+        with progress(n, "piece") as reach:
+            made: list[Sample] = trained.family.sample(
+                trained.networks, options, n=n, seed=seed, stream=lambda done, _: reach(done)
+            )
         return made
 
     def write(self, works: Sequence[Piece], out: str | Path, recipes: Sequence[Recipe], force: bool) -> list[Path]:

@@ -30,6 +30,7 @@ C = TypeVar("C", bound=RunConfig)
 
 FACTS = "music.json"
 TRIES = 8  # pieces that are made, at most, until one is no silence, and in major or minor as asked
+TOGETHER = 32  # pieces that are made side by side, and between which progress is told
 PREVIEW_BARS = 8
 MOST_PARTS = 16  # of a run; pieces with more keep those that most pieces have
 
@@ -175,11 +176,17 @@ class MusicFamily(Family[C]):
         primer = read_primer(options.primer, options.bars) if options.primer else None
         if primer and not len(in_known_parts(primer, self.of).notes):
             raise UsageError(f"{options.primer}: nothing but drums in it, and the pieces that were learned from have none")
-        begun = time.perf_counter()
-        pieces = self._in_mode(networks, options, n, seed, primer)
-        seconds = (time.perf_counter() - begun) / n
-        works = [finish(piece, options, primer.tempos[0][1] if primer else self.of.tempo) for piece in pieces]
-        return [Sample(work, {"seconds": seconds, **describe(work)}) for work in works]
+        tempo = primer.tempos[0][1] if primer else self.of.tempo
+        samples = []
+        for first in range(0, n, TOGETHER):
+            numbers = range(first, min(n, first + TOGETHER))
+            begun = time.perf_counter()
+            works = [finish(piece, options, tempo) for piece in self._in_mode(networks, options, numbers, seed, primer)]
+            seconds = (time.perf_counter() - begun) / len(numbers)
+            samples += [Sample(work, {"seconds": seconds, **describe(work)}) for work in works]
+            if stream:
+                stream(len(samples), "")
+        return samples
 
     def evaluate(
         self, networks: Networks, run_data: Path, paths: list[str] | None, n_samples: int, seed: int, **asked: Any
@@ -188,18 +195,19 @@ class MusicFamily(Family[C]):
 
         return evaluate_music(self, networks, paths, n_samples, seed)
 
-    def _in_mode(self, networks: Networks, options: MusicSampleConfig, n: int, seed: int, primer: Piece | None) -> list[Piece]:
+    def _in_mode(
+        self, networks: Networks, options: MusicSampleConfig, numbers: Sequence[int], seed: int, primer: Piece | None
+    ) -> list[Piece]:
         """Pieces in major or minor as asked. Whoever asked for minor gets another try where major came, and everyone where
         silence came, up to TRIES."""
-        pieces = self.compose(networks, options, range(n), seed, primer)
+        pieces = dict(zip(numbers, self.compose(networks, options, numbers, seed, primer), strict=True))
         for again in range(1, TRIES):
-            others = [i for i, piece in enumerate(pieces) if not len(piece.notes) or not fits_key(piece, options.key)]
+            others = [i for i, piece in pieces.items() if not len(piece.notes) or not fits_key(piece, options.key)]
             if not others:
                 break
             later = int(np.random.SeedSequence([seed, again]).generate_state(1)[0] >> 1)
-            for i, piece in zip(others, self.compose(networks, options, others, later, primer), strict=True):
-                pieces[i] = piece
-        return pieces
+            pieces |= zip(others, self.compose(networks, options, others, later, primer), strict=True)
+        return list(pieces.values())
 
 
 def part_keys(piece: Piece) -> list[tuple[int, bool, int]]:

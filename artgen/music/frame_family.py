@@ -27,7 +27,6 @@ from artgen.music.piece import Part, Piece
 C = TypeVar("C", bound=RunConfig)
 
 SCORED = 16  # pieces that are scored together
-TOGETHER = 32  # samples that are made together
 ENDLESS_BARS = 64  # of a piece that no one said the length of: frames do not say that a piece is over
 
 
@@ -172,14 +171,10 @@ class FrameFamily(MusicFamily[C]):
         part = (
             pitched[0] if len(pitched) == 1 else Part("", pitched[0].program if pitched else 0)
         )  # a roll has all of them in one
-        network = networks["model"]
-        pieces = []
-        for first in range(0, len(numbers), TOGETHER):
-            group = numbers[first : first + TOGETHER]
-            noises = [np.random.default_rng([seed, number]) for number in group]
-            for roll in self.go_on(network, start, phase[len(start) :], options, noises):
-                pieces.append(from_roll(np.concatenate([start.keys, roll]), self.per_quarter, part, meters))
-        return pieces
+        noises = [np.random.default_rng([seed, number]) for number in numbers]
+        made = self.go_on(networks["model"], start, phase[len(start) :], options, noises)
+        rolls = [np.concatenate([start.keys, roll]) for roll in made]
+        return [from_roll(roll, self.per_quarter, part, meters) for roll in rolls]
 
 
 def _real(batch: FrameBatch) -> Tensor:
