@@ -44,11 +44,13 @@ class ChoraleModelConfig(Section):
 class ChoraleSampleConfig(MusicSampleConfig):
     """How what is masked is filled in. The command line's options are laid over this section."""
 
-    order: Literal["gibbs", "confident"] = Field(
-        "gibbs", description="gibbs: all is drawn anew again and again, ever less at a time; confident: the surest places first"
+    order: Literal["forward", "gibbs", "confident", "likeliest"] = Field(
+        "forward",
+        description="forward: step by step; gibbs: all is drawn anew again and again, ever less at a time; confident: the surest "
+        "places first; likeliest: all at once, each place by itself",
     )
-    sweeps: int = Field(96, ge=1, le=10_000, description="steps of filling in; more are slower and more of one piece")
-    cooling: float = Field(0.5, ge=0, le=1, description="temperature of the last step as a share of the first one's")
+    sweeps: int = Field(96, ge=1, le=10_000, description="gibbs, confident: steps of filling in; more are slower")
+    cooling: float = Field(0.5, ge=0, le=1, description="gibbs: temperature of the last step as a share of the first one's")
 
 
 class MusicChoraleConfig(RunConfig):

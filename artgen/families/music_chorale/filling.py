@@ -24,6 +24,8 @@ from artgen.lm.processors import COLDEST, temperature, top_k, top_p
 
 LEAST = 0.05  # share that the last steps of `gibbs` draw anew
 REACHED = 0.75  # share of the steps after which it is so small
+OUTER_FIRST = (3, 0, 1, 2)  # bass, soprano, alto, tenor
+KEYS = range(-5, 7)  # in which the likeliest is asked for, semitones up
 WINDOWS = 64  # that go through the network together
 
 Filled = tuple[NDArray[np.int64], NDArray[np.bool_]]
@@ -46,9 +48,33 @@ def fill(
     """
     state = _State(network, ids, attacks, mask, places, options, generators)
     if mask.any():
-        (_gibbs if options.order == "gibbs" else _confident)(state)
+        {"forward": _forward, "gibbs": _gibbs, "confident": _confident, "likeliest": _likeliest}[options.order](state)
     made, begun = state.ids.cpu().numpy(), state.attacks().cpu().numpy()
     return [(made[i], begun[i]) for i in range(len(generators))]
+
+
+def _forward(state: _State) -> None:
+    """Step by step, and at each step first which voices go on and which begin anew, then the pitches of these, the outer voices
+    first; each given all that stands before it, and all that was given after it.
+
+    That is drawing from the joint probability, p(x) = Π p(x_i | x_<i), as far as the voices of one step decide apart from each
+    other whether they begin: a network that answers for many places at once never does.
+    """
+    hidden = torch.from_numpy(state.mask).expand(len(state.generators), -1, -1).clone()
+    for step in np.flatnonzero(state.mask.any(axis=1)).tolist():
+        state.begin(step, state.ask(hidden, step)[1])
+        hidden[:, step] &= state.begins[:, step].cpu()  # what goes on is known
+        for voice in OUTER_FIRST:
+            if bool(hidden[:, step, voice].any()):
+                state.take(step, voice, state.ask(hidden, step)[0][:, voice])
+                hidden[:, step, voice] = False
+    state.settle()
+
+
+def _likeliest(state: _State) -> None:
+    """What is likeliest at each place, all at once, given nothing but what was given: the most places right, if each counts by
+    itself, but nothing says that they belong together. The mean of what the network says of the piece in several keys."""
+    state.most_likely(torch.from_numpy(state.mask).expand(len(state.generators), -1, -1))
 
 
 def _gibbs(state: _State) -> None:
@@ -130,14 +156,73 @@ class _State:
         logits, odds = logits[here].float(), odds[here].float()
         begins = odds > 0 if heat < COLDEST else of_begin[here] < torch.sigmoid(odds / heat)
         pitches = _draw(logits, of_pitch[here], heat, options)
+        # What follows a block and was not chosen keeps its pitch: where it no longer goes on from the same, it begins there. Else
+        # every block in which by chance nothing begins would swallow the note after it, and in the end nothing would move.
+        after = F.pad(here, (0, 0, 1, 0))[:, :-1] & ~here & self.free & ~self.begins
         self.begins[here], self.pitches[here] = begins, pitches
+        self.begins[after], self.pitches[after] = True, self.ids[after]
         self.begins[:, 0] |= self.free[0]
+        self._resolve()
+        self.begins[after] = (self.ids != F.pad(self.ids, (0, 0, 1, 0))[:, :-1])[after]
         self._resolve()
         log_p = logits.log_softmax(dim=-1).gather(1, pitches[:, None])[:, 0]
         sure = torch.zeros(here.shape, device=device)
         sure[here] = torch.where(begins, F.logsigmoid(odds) + log_p, F.logsigmoid(-odds))
         reached = F.pad(sure.cumsum(dim=1), (0, 0, 1, 0))
         return (reached[:, 1:] - reached.gather(1, self.sources)).cpu()
+
+    def ask(self, hidden: Tensor, step: int) -> tuple[Tensor, Tensor]:
+        """What the network says of one step: logits [n, 4, ids] of pitches and [n, 4] of beginnings."""
+        logits, odds = predict(self.network, self.ids, self.attacks(), hidden.to(self.ids.device), self.places)
+        return logits[:, step].float(), odds[:, step].float()
+
+    def begin(self, step: int, odds: Tensor) -> None:
+        """Draws which of the free voices begin anew at a step, of odds [n, 4]; at the first all do."""
+        heat, free = self.options.temperature, self.free[step]
+        # As many numbers at every step, so that no sample depends on what is made beside it.
+        noise = np.stack([generator.random((2, len(free))) for generator in self.generators])
+        of_begin, self.of_pitch = torch.from_numpy(noise).float().to(odds.device).unbind(1)
+        begins = odds > 0 if heat < COLDEST else of_begin < torch.sigmoid(odds / heat)
+        self.begins[:, step, free] = begins[:, free] | (step == 0)
+        if step:
+            self.ids[:, step, free] = self.ids[:, step - 1, free]
+
+    def take(self, step: int, voice: int, logits: Tensor) -> None:
+        """Draws the pitch of a voice, of logits [n, ids], where it begins anew."""
+        drawn = _draw(logits, self.of_pitch[:, voice], self.options.temperature, self.options)
+        begins = self.begins[:, step, voice]
+        self.ids[:, step, voice] = torch.where(begins, drawn, self.ids[:, step, voice])
+
+    def settle(self) -> None:
+        """After pitches were written into ids: the same in pitches, of which ids follow."""
+        self.pitches = torch.where(self.free, self.ids, self.pitches)
+        self._resolve()
+
+    def most_likely(self, hidden: Tensor) -> None:
+        """Writes what is likeliest at each hidden place, apart from all others, by the mean over KEYS."""
+        low, high = REST_ID + 1, self.network.n_ids - 1
+        given = self.ids[~hidden.to(self.ids.device)]
+        sung = given[given != REST_ID]
+        here = hidden.to(self.ids.device)
+        total, count = torch.zeros(1), 0
+        odds_total = torch.zeros(1)
+        for up in KEYS:
+            if len(sung) and not (low <= int(sung.min()) + up and int(sung.max()) + up <= high):
+                continue
+            ids = torch.where(self.ids == REST_ID, self.ids, (self.ids + up).clamp(low, high))
+            logits, odds = predict(self.network, ids, self.attacks(), here, self.places)
+            p = logits.float().softmax(dim=-1)
+            moved = torch.zeros_like(p)
+            moved[..., REST_ID] = p[..., REST_ID]
+            if up >= 0:
+                moved[..., low : high + 1 - up] = p[..., low + up : high + 1]
+            else:
+                moved[..., low - up : high + 1] = p[..., low : high + 1 + up]
+            total, odds_total, count = total + moved, odds_total + torch.sigmoid(odds.float()), count + 1
+        self.begins[here] = (odds_total / count > 0.5)[here]
+        self.pitches[here] = (total / count).argmax(dim=-1)[here]
+        self.begins[:, 0] |= self.free[0]
+        self._resolve()
 
     def _resolve(self) -> None:
         """The pitch of every place is that of its source: the last one up to it where something begins, or that is given."""

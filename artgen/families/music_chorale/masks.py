@@ -14,10 +14,12 @@ from artgen.families.music_chorale.voicing import N_VOICES
 Mask = NDArray[np.bool_]
 """[steps, 4]: true where the network has to say what stands there."""
 
-REGIONS = {"all": 0.35, "accompaniment": 0.35, "voices": 0.15, "span": 0.15}
+REGIONS = {"all": 0.3, "accompaniment": 0.45, "voices": 0.1, "span": 0.15}
 """How often all is to be completed, all but the soprano, one to three voices, or a span of time in some or all voices."""
 WHOLE = {"all": 0.1, "accompaniment": 0.4, "voices": 0.4, "span": 0.4}
-"""How often nothing of it is known, as at the beginning of filling in. Else a share of it, from none to all, alike."""
+"""How often nothing of it is known, as at the beginning of filling in."""
+REST = {"all": 0.45, "accompaniment": 0.25, "voices": 0.25, "span": 0.25}
+"""How often it is known up to some place, as when it is filled in from the beginning on. Else a share of it, from none to all, alike."""
 LENGTHS = (1, 2, 4, 8)
 """Steps that are hidden together. Single steps alone would be too easy: their neighbours are mostly the same note."""
 
@@ -26,8 +28,11 @@ def random_mask(n_steps: int, generator: np.random.Generator) -> Mask:
     """One mask of training, with one place at least."""
     kind = str(generator.choice(list(REGIONS), p=list(REGIONS.values())))
     region = _region(kind, n_steps, generator)
-    if generator.random() < WHOLE[kind]:
+    chance = generator.random()
+    if chance < WHOLE[kind]:
         return region
+    if chance < WHOLE[kind] + REST[kind]:
+        return _from_some_place_on(region, generator)
     return some_of(region, float(generator.random()), int(generator.choice(LENGTHS)), generator)
 
 
@@ -70,6 +75,17 @@ def _region(kind: str, n_steps: int, generator: np.random.Generator) -> Mask:
         region[:begin] = region[begin + length :] = False
         region &= _some_voices(int(generator.choice([N_VOICES, *range(1, N_VOICES)], p=[0.55, 0.15, 0.15, 0.15])), generator)
     return region
+
+
+def _from_some_place_on(region: Mask, generator: np.random.Generator) -> Mask:
+    """What of a region is still to come when it is filled in step by step, at one step voice by voice; at least one place."""
+    steps = np.flatnonzero(region.any(axis=1))
+    now = int(generator.choice(steps))
+    mask = region.copy()
+    mask[:now] = False
+    voices = np.flatnonzero(region[now])
+    mask[now, generator.permutation(voices)[: int(generator.integers(len(voices)))]] = False
+    return mask
 
 
 def _some_voices(count: int, generator: np.random.Generator) -> Mask:
