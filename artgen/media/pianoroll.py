@@ -16,6 +16,7 @@ from artgen.media.pianoroll_layout import BAR_NUMBERS, GAP, MARGIN, Layout, dept
 from artgen.media.picture import write_pictures
 from artgen.media.recipe import Recipe
 from artgen.music.instruments import SHARPS, instrument_name, pitch_name
+from artgen.music.keys import key_name
 from artgen.music.piece import Piece
 
 Colour = tuple[int, int, int]
@@ -108,7 +109,7 @@ def _draw_header(
     facts += [f"{beats}/{unit}" + (" and others" if len(piece.meters) > 1 else "")]
     if piece.keys:
         _, tonic, minor = piece.keys[0]
-        facts += [f"{SHARPS[tonic].replace('♯', '#')} {'minor' if minor else 'major'}"]
+        facts += [key_name(tonic, minor)]
     facts += [f"tempo {piece.tempos[0][1]:.0f}" + (" and others" if len(piece.tempos) > 1 else "")]
     seconds = round(piece.seconds(piece.end))
     facts += [f"{seconds // 60}:{seconds % 60:02}"]

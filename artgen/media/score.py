@@ -13,12 +13,11 @@ from music21 import chord, clef, duration, instrument, key, metadata, meter, not
 from music21.pitch import Pitch
 
 from artgen.music.instruments import instrument_name
+from artgen.music.keys import key_name
 from artgen.music.piece import Notes, Piece
 
 GRIDS = (1, 2, 4, 3, 6, 8, 12, 24)  # steps to a quarter note: the first on which all notes lie, …
 ROUNDED = 4  # … or else this one: what was played freely is written in sixteenths
-MAJORS = ("C", "D-", "D", "E-", "E", "F", "F#", "G", "A-", "A", "B-", "B")  # music21 writes a flat as "-"
-MINORS = ("C", "C#", "D", "E-", "E", "F", "F#", "G", "G#", "A", "B-", "B")
 FIFTHS = "FCGDAEB"
 DRUM_PLACES = {35: "E4", 36: "F4", 37: "C5", 38: "C5", 40: "C5", 42: "G5", 44: "D4", 46: "G5", 49: "A5", 51: "F5", 57: "A5"}
 
@@ -165,7 +164,7 @@ def _write_signs(
 def _keys(piece: Piece) -> list[tuple[float, int, Any]]:
     """(quarter, sharps less flats, music21 Key) of the piece, or of the one key that is found in it."""
     named = [
-        (quarter, key.Key((MINORS if minor else MAJORS)[tonic], "minor" if minor else "major"))
+        (quarter, key.Key(*key_name(tonic, minor).replace("b", "-").split()))  # music21 writes a flat as "-"
         for quarter, tonic, minor in piece.keys
     ]
     if not named:

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from artgen.music.keys import key_name
 from artgen.music.piece import Piece
 
 Profile = Literal["krumhansl-kessler", "temperley"]
@@ -29,8 +30,6 @@ PROFILES: dict[Profile, tuple[tuple[float, ...], tuple[float, ...]]] = {
 
 DEFAULT: Profile = "temperley"  # right on the tonic of 87 % of the 382 chorales of the JSB set, Krumhansl and Kessler's of 80 %
 
-NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
-
 
 @dataclass(frozen=True)
 class Key:
@@ -42,7 +41,7 @@ class Key:
     margin: float  # how much less the next best key correlates
 
     def __str__(self) -> str:
-        return f"{NAMES[self.tonic]} {'minor' if self.minor else 'major'}"
+        return key_name(self.tonic, self.minor)
 
 
 def estimate_key(weights: NDArray[np.floating], profile: Profile = DEFAULT) -> Key | None:

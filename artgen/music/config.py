@@ -15,7 +15,7 @@ class MusicSampleConfig(Section):
     medium: ClassVar[str] = "music"
 
     bars: PositiveInt | None = Field(
-        16, le=1000, description="bars of a piece, the primer's among them; null: until it ends by itself"
+        16, le=1000, description="bars of a piece, the primer's among them; null: as many as one of the pieces learned from"
     )
     temperature: float = Field(
         1.0, ge=0, description="0 takes the likeliest note, 1 samples the model as it is, above is wilder"

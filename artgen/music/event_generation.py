@@ -17,12 +17,14 @@ from artgen.lm.model import LanguageModel
 from artgen.lm.processors import COLDEST, Processor, draw, temperature, top_k, top_p
 from artgen.music.config import MusicSampleConfig
 from artgen.music.event_reader import EventReader
-from artgen.music.events import AHEAD, END, START, EventVocabulary, Tokens
+from artgen.music.events import END, START, EventVocabulary, Tokens
 from artgen.music.piece import Notes, Part, Piece, sort_notes
 
 SIDE_BY_SIDE = 16  # pieces made at a time
-OPEN_BARS, OPEN_EVENTS = 1000 - AHEAD, 30_000  # after which a piece of no set length is brought to its end
+GOES_ON = 8  # bars after a primer that is as long as all pieces that were learned from
+LONGEST = 1000  # bars
 UNBOUNDED = 1 << 40
+START_ALONE = np.array([START], dtype=np.int32)
 
 
 @torch.inference_mode()
@@ -37,7 +39,8 @@ def generate_pieces(
     primer: Piece | None = None,
     batch_size: int = SIDE_BY_SIDE,
 ) -> list[Piece]:
-    """The samples of a seed with these numbers: pieces of `options.bars` bars, or until the network ends them.
+    """The samples of a seed with these numbers: pieces of `options.bars` bars, or each as long as one of those that were learned
+    from. (A network that may end a piece at any bar does so with a chance of some hundredths, which top_p cuts off.)
 
     Sample i draws its random numbers from (seed, i) alone, so it does not depend on what is made beside it, as far as the
     network's logits do not: their last bits may differ between batch sizes. Events that cannot stand where a piece is are ruled
@@ -49,30 +52,45 @@ def generate_pieces(
 
     Raises UsageError if the primer is not shorter than the piece is to be; ArtgenError if the network gives no finite logits.
     """
-    begun = _begin(vocabulary, options.bars, primer)
-    n_said = sum(event in vocabulary.durations for event in begun.tolist())
+    own = vocabulary.bars_in(primer) if primer is not None else 0
+    if options.bars is not None and own >= options.bars:
+        raise UsageError(
+            f"primer: it has {counted(own, 'bar')}, and the piece that goes on from it is to have {counted(options.bars, 'bar')}: "
+            f"expected bars={own + 1} or more, or a shorter primer"
+        )
     pieces: list[Piece] = []
     for first in range(0, len(numbers), batch_size):
         some = numbers[first : first + batch_size]
-        readers = _generate_batch(network, vocabulary, options, begun, some, seed, torch.device(device))
+        lengths = [options.bars or _length(vocabulary, own, seed, number) for number in some]
+        begun = [START_ALONE if primer is None else vocabulary.encode_beginning(primer, bars) for bars in lengths]
+        readers = [EventReader(vocabulary, bars) for bars in lengths]
+        _generate_batch(network, vocabulary, options, readers, begun, some, seed, torch.device(device))
+        n_said = sum(event in vocabulary.durations for event in begun[0].tolist())
         pieces += [_finished(reader, parts, primer, n_said) for reader in readers]
     return pieces
+
+
+def _length(vocabulary: EventVocabulary, own: int, seed: int, number: int) -> int:
+    """Bars of a sample that no one said the length of: those of a piece that was learned from, one that is longer than the primer."""
+    longer = [bars for bars in vocabulary.facts.bars if own < bars <= LONGEST] or [own + GOES_ON]
+    return int(np.random.default_rng([seed, number]).choice(longer))
 
 
 def _generate_batch(
     network: LanguageModel,
     vocabulary: EventVocabulary,
     options: MusicSampleConfig,
-    begun: Tokens,
+    readers: Sequence[EventReader],
+    begun: Sequence[Tokens],
     numbers: Sequence[int],
     seed: int,
     device: torch.device,
-) -> list[EventReader]:
-    readers = [EventReader(vocabulary, options.bars) for _ in numbers]
-    for reader in readers:
-        for event in begun.tolist():
+) -> None:
+    """Makes the pieces of some readers whole. begun: what each begins with, all of one length."""
+    for reader, events in zip(readers, begun, strict=True):
+        for event in events.tolist():
             reader.push(event)
-    history = [np.full(len(numbers), event, dtype=np.int64) for event in begun.tolist()]
+    history = list(np.stack(begun, axis=1).astype(np.int64))
     chain = _processors(options)
     noise = Noise(seed, list(numbers), device)
     logits, state = read_anew(network, _tensor(history, device), UNBOUNDED)
@@ -90,7 +108,6 @@ def _generate_batch(
                 continue
             if event >= vocabulary.n_vocab:
                 raise ArtgenError(f"the network's output is not finite at event {step + 1}: its weights are damaged")
-            reader.closing = options.bars is None and (reader.n_bars >= OPEN_BARS or step >= OPEN_EVENTS)
             reader.push(event)
         step += 1
         history.append(events)
@@ -98,20 +115,6 @@ def _generate_batch(
             logits, state = read_anew(network, _tensor(history, device), UNBOUNDED)
         else:
             logits, state = read_on(network, torch.from_numpy(events).to(device).unsqueeze(1), state)
-    return readers
-
-
-def _begin(vocabulary: EventVocabulary, bars: int | None, primer: Piece | None) -> Tokens:
-    """What every piece begins with: START, or the events of the primer."""
-    if primer is None:
-        return np.array([START], dtype=np.int32)
-    events, own = vocabulary.encode_beginning(primer, bars)
-    if bars is not None and own >= bars:
-        raise UsageError(
-            f"primer: it has {counted(own, 'bar')}, and the piece that goes on from it is to have {counted(bars, 'bar')}: "
-            f"expected bars={own + 1} or more, or a shorter primer"
-        )
-    return events
 
 
 def _finished(reader: EventReader, parts: tuple[Part, ...], primer: Piece | None, n_said: int) -> Piece:

@@ -32,7 +32,6 @@ class EventReader:
         """bars: those that the piece has to have; None: any number."""
         self.vocabulary = vocabulary
         self.bars = bars
-        self.closing = False  # no more bars than the last BAR has counted, or else AHEAD
         self.ended = False
         self.n_bars = 0
         self.notes: list[tuple[int, int, int, int, int | None]] = []  # onset and end in steps, pitch, part, level of loudness
@@ -156,4 +155,4 @@ class EventReader:
             return bars[ahead : ahead + 1] if ahead >= 0 else NOTHING
         if self._ahead is None:
             return bars
-        return bars[self._ahead - 1 : self._ahead + (self._ahead == AHEAD and not self.closing)]
+        return bars[self._ahead - 1 : self._ahead + (self._ahead == AHEAD)]

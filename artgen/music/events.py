@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, PositiveInt, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
 from artgen.music.piece import Part, Piece
 
@@ -65,6 +65,7 @@ class EventFacts(BaseModel):
     meters: tuple[tuple[PositiveInt, PositiveInt, int], ...]  # as Meter
     durations: tuple[PositiveInt, ...]  # in steps, ascending
     velocities: PositiveInt  # levels
+    bars: tuple[PositiveInt, ...] = Field(min_length=1)  # of each piece
 
     @model_validator(mode="after")
     def _is_whole(self) -> EventFacts:
@@ -83,10 +84,13 @@ class EventFacts(BaseModel):
         meters: Counter[Meter] = Counter()
         chords = [1] * len(parts)
         loudness = np.zeros((len(parts), 2), dtype=np.int64)  # sum, number
+        lengths = []
         for piece in pieces:
             notes = on_grid(piece, steps)
             durations.update(notes[:, DURATION].tolist())
-            meters.update(bar.meter for bar in bars_of(piece, steps, last_step(notes)))
+            bars = bars_of(piece, steps, last_step(notes))
+            meters.update(bar.meter for bar in bars)
+            lengths.append(max(1, len(bars)))
             together, count = np.unique(notes[:, [ONSET, PART]], axis=0, return_counts=True)
             for (_, part), most in zip(together.tolist(), count.tolist(), strict=True):
                 chords[part] = max(chords[part], most)
@@ -100,6 +104,7 @@ class EventFacts(BaseModel):
             meters=tuple((*meter,) for meter in sorted(meters, key=lambda meter: (-meters[meter], meter))) or ((4, 4, 0),),
             durations=tuple(sorted(duration for duration, _ in durations.most_common(MOST_DURATIONS))) or (steps,),
             velocities=velocities,
+            bars=tuple(sorted(lengths)) or (1,),
         )
 
 
@@ -135,12 +140,15 @@ class EventVocabulary:
         bars = bars_of(piece, self.steps, last_step(notes), self.known_meters)
         return np.array([START, *self._events(notes, bars, len(bars)), END], dtype=np.int32)
 
-    def encode_beginning(self, piece: Piece, bars: int | None) -> tuple[Tokens, int]:
-        """The events of the beginning of a piece of so many bars (None: of more than AHEAD), and the bars of the beginning."""
+    def bars_in(self, piece: Piece) -> int:
+        """The bars of a piece, as the run reads it."""
+        return len(bars_of(piece, self.steps, last_step(on_grid(piece, self.steps)), self.known_meters))
+
+    def encode_beginning(self, piece: Piece, bars: int) -> Tokens:
+        """The events of the beginning of a piece of so many bars: [time]."""
         notes = on_grid(piece, self.steps)
         own = bars_of(piece, self.steps, last_step(notes), self.known_meters)
-        whole = len(own) + AHEAD if bars is None else bars
-        return np.array([START, *self._events(self._known(notes), own, whole)], dtype=np.int32), len(own)
+        return np.array([START, *self._events(self._known(notes), own, bars)], dtype=np.int32)
 
     def level(self, velocity: int) -> int:
         """Of loudness, from 0."""

@@ -10,6 +10,15 @@ from artgen.music.instruments import NATURALS
 ACCIDENTALS = {"": 0, "#": 1, "♯": 1, "b": -1, "♭": -1}
 
 
+MAJORS = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
+MINORS = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "G#", "A", "Bb", "B")
+
+
+def key_name(tonic: int, minor: bool) -> str:
+    """As musicians spell it: Bb major, G# minor."""
+    return f"{(MINORS if minor else MAJORS)[tonic]} {'minor' if minor else 'major'}"
+
+
 def parse_key(text: str) -> tuple[int, bool | None]:
     """(tonic as a pitch class, whether minor) of "F# minor", "Bb", "a", "Am", "C major"; None where it says a tonic alone.
 
