@@ -22,7 +22,7 @@ from artgen.errors import ArtgenError, UsageError, counted
 from artgen.families.base import Family, Networks, Sample
 from artgen.metrics.scorecard import Figure, ScoreCard
 from artgen.music.config import MusicSampleConfig
-from artgen.music.finishing import describe, finish, fits_key
+from artgen.music.finishing import describe, finish, fits_key, key_of
 from artgen.music.piece import Part, Piece, sort_notes
 from artgen.music.primer import read_primer
 
@@ -56,6 +56,7 @@ class MusicFacts(BaseModel):
     tempo: float  # the median, quarter notes a minute
     beats: PositiveInt  # of a bar, of most pieces
     unit: PositiveInt  # of a beat: 4 a quarter, 8 an eighth
+    keys: tuple[tuple[int, bool], ...]  # (tonic as a pitch class, whether minor) of each piece that was trained on
 
     @property
     def piece_parts(self) -> tuple[Part, ...]:
@@ -181,7 +182,10 @@ class MusicFamily(Family[C]):
         for first in range(0, n, TOGETHER):
             numbers = range(first, min(n, first + TOGETHER))
             begun = time.perf_counter()
-            works = [finish(piece, options, tempo) for piece in self._in_mode(networks, options, numbers, seed, primer)]
+            pieces = self._in_mode(networks, options, numbers, seed, primer)
+            if primer is None and options.key is None:
+                pieces = [self._in_own_key(piece, seed, number) for piece, number in zip(pieces, numbers, strict=True)]
+            works = [finish(piece, options, tempo) for piece in pieces]
             seconds = (time.perf_counter() - begun) / len(numbers)
             samples += [Sample(work, {"seconds": seconds, **describe(work)}) for work in works]
             if stream:
@@ -208,6 +212,15 @@ class MusicFamily(Family[C]):
             later = int(np.random.SeedSequence([seed, again]).generate_state(1)[0] >> 1)
             pieces |= zip(others, self.compose(networks, options, others, later, primer), strict=True)
         return list(pieces.values())
+
+    def _in_own_key(self, piece: Piece, seed: int, number: int) -> Piece:
+        """In the key of a piece that was trained on: a family that was shown all of them transposed has none of its own."""
+        found = key_of(piece)
+        tonics = [tonic for tonic, minor in self.of.keys if found and minor == found.minor]
+        if found is None or not tonics or tuple(self.config.data.transpose) == (0, 0):  # type: ignore[attr-defined]
+            return piece
+        tonic = int(np.random.default_rng([seed, number, len(tonics)]).choice(tonics))
+        return piece.transposed((tonic - found.tonic + 6) % 12 - 6)
 
 
 def part_keys(piece: Piece) -> list[tuple[int, bool, int]]:
@@ -247,6 +260,7 @@ def facts_of(music: MusicSet) -> MusicFacts:
         tempo=float(np.median([piece.tempos[0][1] for piece in pieces])),
         beats=beats,
         unit=unit,
+        keys=tuple((key.tonic, key.minor) for key in map(key_of, music.train) if key),
     )
 
 

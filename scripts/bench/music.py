@@ -216,6 +216,7 @@ def roundtrip(args: argparse.Namespace, runs: MusicRuns) -> dict[str, Any]:
     """Read, put on the grid, tokenised, decoded, written, read again: every note's pitch and onset."""
     from artgen.data.music import load_music
     from artgen.data.music_config import BACH, MusicDataConfig
+    from artgen.music.event_reader import decode
     from artgen.music.events import EventFacts, EventVocabulary
     from artgen.music.family import facts_of, in_known_parts
     from artgen.music.roundtrip import round_trip
@@ -227,7 +228,11 @@ def roundtrip(args: argparse.Namespace, runs: MusicRuns) -> dict[str, Any]:
         facts = facts_of(music)
         known = [in_known_parts(piece, facts) for piece in music.pieces]
         words = EventVocabulary(EventFacts.of(known, facts.piece_parts, steps, 1))
-        kept = round_trip(music.pieces, steps, through=lambda piece, words=words: words.decode(words.encode(piece)))  # type: ignore[misc]
+
+        def through(piece: Any, words: Any = words, facts: Any = facts) -> Any:
+            return decode(words.encode(in_known_parts(piece, facts)), words, facts.piece_parts)
+
+        kept = round_trip(music.pieces, steps, through)
         rows.append((f"{name}, {kept.n_pieces}", str(steps), f"{kept.n_notes:,}", str(kept.n_lost), str(kept.n_new)))
         found[name] = {"pieces": kept.n_pieces, "steps": steps, "notes": kept.n_notes, "lost": kept.n_lost, "new": kept.n_new}
     table(rows)

@@ -107,7 +107,7 @@ def make_run(
         family: Any = ToyMusic.prepare(config, folder / "data")
     else:
         parts = tuple(PartFacts(name=f"part {i}", program=p, is_drum=False, number=0) for i, p in enumerate(programs))
-        family = ToyMusic(config, MusicFacts(fingerprint="0" * 64, parts=parts, tempo=96.0, beats=4, unit=4))
+        family = ToyMusic(config, MusicFacts(fingerprint="0" * 64, parts=parts, tempo=96.0, beats=4, unit=4, keys=()))
     (folder / "data").mkdir(parents=True)
     (folder / "config.yaml").write_text(to_yaml(config))
     family.save_data(folder / "data")

@@ -22,7 +22,7 @@ from artgen.music.frames import Roll, as_roll, from_roll, phases
 from artgen.music.piece import Part, Piece, make_notes
 
 FACTS = MusicFacts(
-    fingerprint="0", parts=(PartFacts(name="Piano", program=0, is_drum=False, number=0),), tempo=100.0, beats=3, unit=4
+    fingerprint="0", parts=(PartFacts(name="Piano", program=0, is_drum=False, number=0),), tempo=100.0, beats=3, unit=4, keys=()
 )
 TINY = {"n_layers": 2, "n_heads": 2, "d_model": 16, "dropout": 0.0, "context": 16}
 
