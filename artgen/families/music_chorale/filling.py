@@ -206,8 +206,8 @@ class _State:
         here = hidden.to(self.ids.device)
         total, count = torch.zeros(1), 0
         odds_total = torch.zeros(1)
-        for up in KEYS:
-            if len(sung) and not (low <= int(sung.min()) + up and int(sung.max()) + up <= high):
+        for up in KEYS if len(sung) else (0,):
+            if up and not (low <= int(sung.min()) + up and int(sung.max()) + up <= high):
                 continue
             ids = torch.where(self.ids == REST_ID, self.ids, (self.ids + up).clamp(low, high))
             logits, odds = predict(self.network, ids, self.attacks(), here, self.places)

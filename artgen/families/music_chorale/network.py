@@ -1,7 +1,7 @@
 """The network of `music.chorale`: what every voice sings at every step, given some of it (Huang et al. 2017).
 
-Coconet is a deep convolutional network over time and pitch. Here a Transformer looks forward and back in time, with a small
-convolution in each block for what is near.
+Coconet is a deep convolutional network over time and pitch. Here a Transformer looks forward and back in time and at all voices;
+a token is what one voice sings in a short time (`patch` steps). A small convolution in each block mixes what is near in a voice.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ from artgen.nn.linear import Linear, linear
 from artgen.nn.norms import build_norm, layer_norm
 from artgen.nn.positions import RotaryPositions, rotate
 
+CLASSES = 15  # the pitch classes, rest, masked, beyond the end
 REST_ID = 0  # pitches follow: number i is the pitch `low + i - 1`
 SOUNDS_ON, BEGINS, UNKNOWN = 0, 1, 2  # what is known of an attack
-WIDTH = 5  # vectors that the convolution in each block spans
+WIDTH = 5  # tokens of a voice that the convolution in each block spans
 
 
 class ChoraleNet(nn.Module):
@@ -36,21 +37,30 @@ class ChoraleNet(nn.Module):
         super().__init__()
         self.config, self.n_ids = config, n_ids
         self.masked, self.beyond = n_ids, n_ids + 1
-        slots = config.patch * N_VOICES
-        rows = torch.arange(slots)
-        # One table for all that is known of a patch: pitches and attacks of each of its places, and where its first step is.
+        # One table for all that is known of a token: pitches, pitch classes and attacks of each of its places, whose voice it is, and
+        # where its first step is.
+        slots = torch.arange(config.patch)
+        sizes = [config.patch * (n_ids + 2), config.patch * CLASSES, config.patch * 3, N_VOICES, FAR]
+        begins = torch.tensor(sizes).cumsum(0) - torch.tensor(sizes)
         self.pitch_rows: Tensor
+        self.class_rows: Tensor
         self.attack_rows: Tensor
+        self.voice_rows: Tensor
         self.place_rows: Tensor
-        self.register_buffer("pitch_rows", rows * (n_ids + 2), persistent=False)
-        self.register_buffer("attack_rows", slots * (n_ids + 2) + rows * 3, persistent=False)
-        begins = torch.tensor([0, MOST_PHASES, MOST_PHASES + NEAR])
-        self.register_buffer("place_rows", slots * (n_ids + 5) + begins, persistent=False)
-        self.table = nn.Parameter(torch.empty(slots * (n_ids + 5) + FAR, config.d_model))
+        self.register_buffer("pitch_rows", slots * (n_ids + 2), persistent=False)
+        self.register_buffer("class_rows", begins[1] + slots * CLASSES, persistent=False)
+        self.register_buffer("attack_rows", begins[2] + slots * 3, persistent=False)
+        self.register_buffer("voice_rows", begins[3] + torch.arange(N_VOICES)[:, None], persistent=False)
+        self.register_buffer("place_rows", begins[4] + torch.tensor([0, MOST_PHASES, MOST_PHASES + NEAR]), persistent=False)
+        # Pitch classes, so that what is learned of one octave, or of one voice, helps in another.
+        classes = torch.cat((torch.tensor([12]), torch.arange(n_ids - 1) % 12, torch.tensor([13, 14])))
+        self.classes: Tensor
+        self.register_buffer("classes", classes, persistent=False)
+        self.table = nn.Parameter(torch.empty(sum(sizes), config.d_model))
         self.rotary = RotaryPositions(-(-config.context // config.patch), config.d_model // config.n_heads)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layers))
         self.norm = build_norm("rms", config.d_model)
-        self.head = Linear(config.d_model, slots * (n_ids + 1), bias=True)  # of each place: its pitch, and its attack
+        self.head = Linear(config.d_model, config.patch * (n_ids + 1), bias=True)  # of each place: its pitch, and its attack
         self._initialise()
 
     def forward(self, ids: Tensor, attacks: Tensor, mask: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
@@ -61,27 +71,36 @@ class ChoraleNet(nn.Module):
         begins, and does not go on from the step before; the first says which, if one begins.
         """
         batch, steps, _ = ids.shape
-        patch = self.config.patch
-        ended = (ids == self.beyond).view(batch, steps // patch, -1).all(dim=-1)
+        patch, patches = self.config.patch, steps // self.config.patch
+        ended = (ids == self.beyond).view(batch, patches, -1).all(dim=-1).repeat_interleave(N_VOICES, dim=1)
         x = dropout(self._read(ids, attacks, mask, places), self.config.dropout, self.training)
         hidden = None
         if ended.any():
-            hidden = torch.zeros(batch, 1, 1, steps // patch, device=x.device).masked_fill(ended[:, None, None], float("-inf"))
-        rotation = self.rotary(0, steps // patch)
+            hidden = torch.zeros(batch, 1, 1, ended.shape[1], device=x.device).masked_fill(ended[:, None, None], float("-inf"))
+        cos, sin = (
+            of.repeat_interleave(N_VOICES, dim=0) for of in self.rotary(0, patches)
+        )  # voices of a time are at one place
         for block in self.blocks:
-            x = block(x, rotation, hidden)
-        out = linear(self.norm(x), self.head.weight, self.head.bias).view(batch, steps, N_VOICES, self.n_ids + 1)
+            x = block(x, (cos, sin), hidden)
+        out = linear(self.norm(x), self.head.weight, self.head.bias).view(batch, patches, N_VOICES, patch, self.n_ids + 1)
+        out = out.transpose(2, 3).reshape(batch, steps, N_VOICES, self.n_ids + 1)
         return out[..., :-1], out[..., -1]
 
     def _read(self, ids: Tensor, attacks: Tensor, mask: Tensor, places: Tensor) -> Tensor:
-        """The sum of the table's rows for what is known of each patch: [batch, steps / patch, d_model]."""
+        """The sum of the table's rows for what is known of each token: [batch, steps / patch * 4, d_model], voices inside times."""
         batch, steps, _ = ids.shape
-        patches = steps // self.config.patch
-        known = ids.masked_fill(mask, self.masked).view(batch * patches, -1) + self.pitch_rows
-        begun = attacks.long().masked_fill(mask, UNKNOWN).view(batch * patches, -1) + self.attack_rows
-        where = places[:, :: self.config.patch].reshape(batch * patches, -1) + self.place_rows
-        rows = torch.cat([known, begun, where], dim=1)
-        return F.embedding_bag(rows, self.table, mode="sum").view(batch, patches, -1)
+        patch, patches = self.config.patch, steps // self.config.patch
+
+        def by_voice(of: Tensor) -> Tensor:
+            return of.view(batch, patches, patch, N_VOICES).transpose(2, 3)
+
+        known = by_voice(ids.masked_fill(mask, self.masked))
+        begun = by_voice(attacks.long().masked_fill(mask, UNKNOWN))
+        where = (places[:, ::patch] + self.place_rows)[:, :, None].expand(-1, -1, N_VOICES, -1)
+        voice = self.voice_rows.expand(batch, patches, -1, -1)
+        rows = [known + self.pitch_rows, self.classes[known] + self.class_rows, begun + self.attack_rows, voice, where]
+        together = torch.cat(rows, dim=-1).view(batch * patches * N_VOICES, -1)
+        return F.embedding_bag(together, self.table, mode="sum").view(batch, patches * N_VOICES, -1)
 
     def vocabulary_parameters(self) -> Iterator[Tensor]:
         """What maps between hidden vectors and names, and convolutions of single features: not for Muon."""
@@ -92,7 +111,7 @@ class ChoraleNet(nn.Module):
     @torch.no_grad()
     def _initialise(self) -> None:
         """At first every block is the identity and every pitch equally likely, as with `zero` in artgen.lm.gpt."""
-        self.table.normal_(std=(2 * self.config.patch * N_VOICES + 3) ** -0.5)
+        self.table.normal_(std=(3 * self.config.patch + 4) ** -0.5)
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 module.weight.normal_(std=module.in_features**-0.5)
@@ -131,11 +150,12 @@ class Block(nn.Module):
         return x + self.feed_forward(self.feed_forward_norm(x))
 
     def _mix(self, x: Tensor) -> Tensor:
-        time = x.shape[1]
-        padded = F.pad(x, (0, 0, WIDTH // 2, WIDTH // 2))
-        mixed = padded[:, :time] * self.near[0]
+        """Along the time of each voice: x [batch, times * 4, d_model]."""
+        n, reach = x.shape[1], WIDTH // 2 * N_VOICES
+        padded = F.pad(x, (0, 0, reach, reach))
+        mixed = padded[:, :n] * self.near[0]
         for i in range(1, WIDTH):
-            mixed = torch.addcmul(mixed, padded[:, i : i + time], self.near[i])
+            mixed = torch.addcmul(mixed, padded[:, i * N_VOICES : i * N_VOICES + n], self.near[i])
         return mixed
 
     def _attend(self, x: Tensor, rotation: tuple[Tensor, Tensor], hidden: Tensor | None) -> Tensor:
