@@ -33,8 +33,9 @@ def harmonize(
     temperature: Annotated[
         float | None, typer.Option("--temperature", help="0: what is likeliest always; 1: as the model believes.")
     ] = None,
-    sweeps: Annotated[
-        int | None, typer.Option("--sweeps", help="Steps of filling in: more are slower, and more of one piece.")
+    order: Annotated[
+        str | None,
+        typer.Option("--order", help="forward, likeliest, gibbs or confident. Default: the likeliest, then forward."),
     ] = None,
     tempo: Annotated[float | None, typer.Option("--tempo", help="Quarter notes a minute. Default: the melody's.")] = None,
     instrument: InstrumentOption = None,
@@ -59,7 +60,7 @@ def harmonize(
         run,
         n=n,
         seed=seed,
-        given={"temperature": temperature, "sweeps": sweeps, "tempo": tempo, "instrument": instrument or None},
+        given={"temperature": temperature, "order": order, "tempo": tempo, "instrument": instrument or None},
         asked={
             "melody": melody,
             "voice": voice,

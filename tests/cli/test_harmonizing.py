@@ -97,14 +97,14 @@ def test_versions_and_what_is_asked_for(call: Call, run: Path) -> None:
         "violin",
         "--temperature",
         0.7,
-        "--sweeps",
-        3,
+        "--order",
+        "gibbs",
         "--transpose",
         -5,
     ]
     said = json.loads(call("harmonize", melody, "-m", run, "-n", 3, "--seed", 2, *asked, "-o", "set/", "--json").out)
     assert said["files"] == [f"set/000{i}.mid" for i in (1, 2, 3)]
-    assert (said["options"]["voice"], said["options"]["sweeps"], said["options"]["temperature"]) == ("bass", 3, 0.7)
+    assert (said["options"]["voice"], said["options"]["order"], said["options"]["temperature"]) == ("bass", "gibbs", 0.7)
     made = [read_midi(path) for path in said["files"]]
     for piece in made:
         assert [note[2] for note in part(piece, 3)] == [43, 43, 45, 45, 47, 47, 48, 48]
@@ -197,7 +197,7 @@ CASES: list[tuple[Callable[[], Any], list[Any], str]] = [
         ["--instrument", "violin", "--instrument", "cello"],
         "--instrument: 2 are named, expected one, or",
     ),
-    (lambda: save(tune(67), "m.mid"), ["--sweeps", "0"], "sample: sweeps: "),
+    (lambda: save(tune(67), "m.mid"), ["--order", "gibs"], "sample: order: "),
     (lambda: save(tune(67), "m.mid"), ["-o", "x.midd"], "x.midd: music is written to names that end in .mid, "),
     (lambda: save(tune(67), "m.mid"), ["-n", "2"], "four.mid: one file holds one piece, not 2"),
 ]

@@ -44,10 +44,10 @@ class ChoraleModelConfig(Section):
 class ChoraleSampleConfig(MusicSampleConfig):
     """How what is masked is filled in. The command line's options are laid over this section."""
 
-    order: Literal["forward", "gibbs", "confident", "likeliest"] = Field(
-        "forward",
-        description="forward: step by step; gibbs: all is drawn anew again and again, ever less at a time; confident: the surest "
-        "places first; likeliest: all at once, each place by itself",
+    order: Literal["auto", "forward", "gibbs", "confident", "likeliest"] = Field(
+        "auto",
+        description="forward: step by step; likeliest: all at once, each place by itself; gibbs: all is drawn anew again and again, "
+        "ever less at a time; confident: the surest places first; auto: forward, but the first of several with a given voice likeliest",
     )
     sweeps: int = Field(96, ge=1, le=10_000, description="gibbs, confident: steps of filling in; more are slower")
     cooling: float = Field(0.5, ge=0, le=1, description="gibbs: temperature of the last step as a share of the first one's")

@@ -18,7 +18,7 @@ from artgen.errors import ArtgenError, UsageError, counted
 from artgen.families.base import Loss, Networks, Phase, Share, device_of
 from artgen.families.music_chorale.batches import Batch, Excerpts, cut, held_out, stack, to_device, to_ids, to_pitches
 from artgen.families.music_chorale.config import VOICES, ChoraleSampleConfig, MusicChoraleConfig
-from artgen.families.music_chorale.filling import fill
+from artgen.families.music_chorale.filling import fill, settled
 from artgen.families.music_chorale.masks import all_but
 from artgen.families.music_chorale.network import REST_ID, ChoraleNet
 from artgen.families.music_chorale.voicing import (
@@ -75,6 +75,12 @@ class MusicChorale(MusicFamily[MusicChoraleConfig]):
         """Of the grid, to a quarter note."""
         assert self.config.data.steps is not None
         return self.config.data.steps
+
+    @property
+    def keys(self) -> range:
+        """By how many semitones the same music may be moved and still be music that the network has learned."""
+        down, up = self.config.data.transpose
+        return range(down, up + 1)
 
     def networks(self) -> dict[str, nn.Module]:
         torch.manual_seed(self.config.seed)
@@ -226,11 +232,13 @@ class MusicChorale(MusicFamily[MusicChoraleConfig]):
         parts = choir(self.of.piece_parts)
         made = []
         with self.precision(device):
-            for first in range(0, len(numbers), together):
-                chosen = numbers[first : first + together]
+            # By itself, because it may be filled in another order.
+            groups = [numbers[:1], *(numbers[i : i + together] for i in range(1, len(numbers), together))]
+            for chosen in groups:
                 generators = [np.random.Generator(np.random.Philox(key=[seed, number])) for number in chosen]
                 where = given.voiced
-                for mine, begun in fill(network, ids, where.attacks, given.mask, where.places, options, generators):
+                order = settled(options, given.mask, chosen[0])
+                for mine, begun in fill(network, ids, where.attacks, given.mask, where.places, order, generators, self.keys):
                     pitches = to_pitches(mine, self.chorale.low)
                     made.append(to_piece(pitches, begun, given, self.steps, parts))
         return made
@@ -256,7 +264,8 @@ class MusicChorale(MusicFamily[MusicChoraleConfig]):
                 generator = np.random.Generator(np.random.Philox(key=[seed, number]))
                 hidden = np.where(mask, REST_ID, ids)
                 begun = mine.attacks & ~mask
-                found, _ = fill(network, hidden, begun, mask, mine.places, options, [generator])[0]
+                order = settled(options, mask, 0)
+                found, _ = fill(network, hidden, begun, mask, mine.places, order, [generator], self.keys)[0]
                 right += (found == ids).sum(axis=0)
                 places += len(ids)
         return Agreement(dict(zip(VOICES, (right / places).tolist(), strict=True)), tuple(keep), places)

@@ -25,7 +25,6 @@ from artgen.lm.processors import COLDEST, temperature, top_k, top_p
 LEAST = 0.05  # share that the last steps of `gibbs` draw anew
 REACHED = 0.75  # share of the steps after which it is so small
 OUTER_FIRST = (3, 0, 1, 2)  # bass, soprano, alto, tenor
-KEYS = range(-5, 7)  # in which the likeliest is asked for, semitones up
 WINDOWS = 64  # that go through the network together
 
 Filled = tuple[NDArray[np.int64], NDArray[np.bool_]]
@@ -41,16 +40,27 @@ def fill(
     places: NDArray[np.int64],
     options: ChoraleSampleConfig,
     generators: Sequence[np.random.Generator],
+    keys: range = range(1),
 ) -> list[Filled]:
     """What is masked filled in, once with each generator; what is not masked is as it was.
 
-    ids, attacks and mask [steps, 4], places [steps, 3], of any number of steps.
+    ids, attacks and mask [steps, 4], places [steps, 3], of any number of steps. keys: semitones up, in which the likeliest is
+    asked for: those by which pieces were transposed in training.
     """
-    state = _State(network, ids, attacks, mask, places, options, generators)
+    state = _State(network, ids, attacks, mask, places, options, generators, keys)
     if mask.any():
-        {"forward": _forward, "gibbs": _gibbs, "confident": _confident, "likeliest": _likeliest}[options.order](state)
+        ORDERS[options.order](state)
     made, begun = state.ids.cpu().numpy(), state.attacks().cpu().numpy()
     return [(made[i], begun[i]) for i in range(len(generators))]
+
+
+def settled(options: ChoraleSampleConfig, mask: Mask, number: int) -> ChoraleSampleConfig:
+    """Options with an order for the sample of a number: `auto` is the likeliest for the first where a voice is given from the
+    beginning to the end, and forward for all others. For a harmony that is the one that is most often the composer's; then variants."""
+    if options.order != "auto":
+        return options
+    harmony = number == 0 and bool((~mask).all(axis=0).any())
+    return options.model_copy(update={"order": "likeliest" if harmony else "forward"})
 
 
 def _forward(state: _State) -> None:
@@ -111,6 +121,9 @@ def _confident(state: _State) -> None:
         hidden = torch.zeros_like(flat, dtype=torch.bool).scatter_(1, unsure, True).view_as(hidden)
 
 
+ORDERS = {"forward": _forward, "gibbs": _gibbs, "confident": _confident, "likeliest": _likeliest}
+
+
 class _State:
     """Pieces while they are filled in, one for each generator.
 
@@ -127,7 +140,9 @@ class _State:
         places: NDArray[np.int64],
         options: ChoraleSampleConfig,
         generators: Sequence[np.random.Generator],
+        keys: range = range(1),
     ) -> None:
+        self.keys = keys
         device, n = next(network.parameters()).device, len(generators)
         self.network, self.mask, self.options, self.generators = network, mask, options, generators
         self.free = torch.from_numpy(mask).to(device)
@@ -199,14 +214,14 @@ class _State:
         self._resolve()
 
     def most_likely(self, hidden: Tensor) -> None:
-        """Writes what is likeliest at each hidden place, apart from all others, by the mean over KEYS."""
+        """Writes what is likeliest at each hidden place, apart from all others, by the mean over keys."""
         low, high = REST_ID + 1, self.network.n_ids - 1
         given = self.ids[~hidden.to(self.ids.device)]
         sung = given[given != REST_ID]
         here = hidden.to(self.ids.device)
         total, count = torch.zeros(1), 0
         odds_total = torch.zeros(1)
-        for up in KEYS if len(sung) else (0,):
+        for up in self.keys if len(sung) else (0,):
             if up and not (low <= int(sung.min()) + up and int(sung.max()) + up <= high):
                 continue
             ids = torch.where(self.ids == REST_ID, self.ids, (self.ids + up).clamp(low, high))
