@@ -19,7 +19,7 @@ from artgen.families.base import Share
 from artgen.families.music_chorale.batches import cut, held_out, stack, to_ids, to_pitches
 from artgen.families.music_chorale.config import ChoraleModelConfig, ChoraleSampleConfig, MusicChoraleConfig
 from artgen.families.music_chorale.family import MusicChorale, place_losses
-from artgen.families.music_chorale.filling import _draw, _State, _windows, fill, predict
+from artgen.families.music_chorale.filling import _draw, _State, _windows, fill, parallel_ids, predict
 from artgen.families.music_chorale.masks import LENGTHS, all_but, held_out_masks, random_mask, some_of
 from artgen.families.music_chorale.network import ChoraleNet
 from artgen.families.music_chorale.voicing import (
@@ -34,7 +34,8 @@ from artgen.families.music_chorale.voicing import (
     voiced,
 )
 from artgen.media.midi import midi_bytes, parse_midi
-from artgen.music.chorales import voices_and_holds
+from artgen.metrics.music_theory import parallels
+from artgen.music.chorales import voices, voices_and_holds
 from artgen.music.piece import Part, Piece, make_notes
 from tests.families.chorale_toys import SMALL, configure, folder_of, hymn, prepared
 from tests.media.music import four_parts, piece_of
@@ -342,6 +343,34 @@ def test_a_sample_depends_on_its_seed_and_number_alone(family: MusicChorale, ord
     for seed in range(3):
         ((filled, attacks),) = fill(*arguments, [rng(seed)])
         assert (together[seed][0] == filled).all() and (together[seed][1] == attacks).all()
+
+
+def test_what_is_forbidden_is_what_is_counted_as_parallel() -> None:
+    """For random chords and every pitch that a voice could go to."""
+    generator = np.random.default_rng(0)
+    found = 0
+    for _ in range(200):
+        before, now = generator.integers(1, 30, (2, 4))
+        voice = int(generator.integers(4))
+        known = np.arange(4) != voice
+        forbidden = parallel_ids(*(torch.from_numpy(x)[None] for x in (before, now, known)), voice, 30)[0]
+        for pitch in range(1, 30):
+            reached = np.where(known, now, pitch)
+            places = parallels(np.stack([before, reached])).places
+            assert bool(forbidden[pitch]) == any(voice in (upper, lower) for _, upper, lower in places)
+            found += bool(forbidden[pitch])
+        assert not forbidden[0]  # a rest moves with nobody
+    assert found > 100
+
+
+def test_composing_avoids_parallels(family: MusicChorale) -> None:
+    networks = {"model": awake(family.networks()["model"])}
+    made = {}
+    for avoid in (True, False):
+        chosen = family.config.sample.model_copy(update={"avoid_parallels": avoid, "bars": 8})
+        pieces = family.compose(networks, chosen, range(3), 7, None)
+        made[avoid] = sum(len(parallels(voices(piece, 4)).places) for piece in pieces)
+    assert made[True] == 0 < made[False]
 
 
 def test_draws_are_of_the_probabilities() -> None:

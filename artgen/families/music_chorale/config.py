@@ -49,6 +49,10 @@ class ChoraleSampleConfig(MusicSampleConfig):
         description="forward: step by step; likeliest: all at once, each place by itself; gibbs: all is drawn anew again and again, "
         "ever less at a time; confident: the surest places first; auto: forward, but the first of several with a given voice likeliest",
     )
+    avoid_parallels: bool = Field(
+        True,
+        description="forward: no voice moves in parallel fifths or octaves with another, as the teachers of harmony forbid",
+    )
     sweeps: int = Field(96, ge=1, le=10_000, description="gibbs, confident: steps of filling in; more are slower")
     cooling: float = Field(0.5, ge=0, le=1, description="gibbs: temperature of the last step as a share of the first one's")
 

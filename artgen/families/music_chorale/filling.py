@@ -76,7 +76,7 @@ def _forward(state: _State) -> None:
         hidden[:, step] &= state.begins[:, step].cpu()  # what goes on is known
         for voice in OUTER_FIRST:
             if bool(hidden[:, step, voice].any()):
-                state.take(step, voice, state.ask(hidden, step)[0][:, voice])
+                state.take(step, voice, state.ask(hidden, step)[0][:, voice], hidden[:, step])
                 hidden[:, step, voice] = False
     state.settle()
 
@@ -202,8 +202,14 @@ class _State:
         if step:
             self.ids[:, step, free] = self.ids[:, step - 1, free]
 
-    def take(self, step: int, voice: int, logits: Tensor) -> None:
-        """Draws the pitch of a voice, of logits [n, ids], where it begins anew."""
+    def take(self, step: int, voice: int, logits: Tensor, unknown: Tensor) -> None:
+        """Draws the pitch of a voice, of logits [n, ids], where it begins anew. unknown [n, 4]: voices that wait for their turn."""
+        if self.options.avoid_parallels and step:
+            known = ~unknown.to(self.ids.device)
+            known[:, voice] = False
+            logits = logits.masked_fill(
+                parallel_ids(self.ids[:, step - 1], self.ids[:, step], known, voice, logits.shape[1]), -1e9
+            )
         drawn = _draw(logits, self.of_pitch[:, voice], self.options.temperature, self.options)
         begins = self.begins[:, step, voice]
         self.ids[:, step, voice] = torch.where(begins, drawn, self.ids[:, step, voice])
@@ -244,6 +250,18 @@ class _State:
         steps = torch.arange(self.pitches.shape[1], device=self.pitches.device)[:, None]
         self.sources = torch.where(self.begins | ~self.free, steps, 0).cummax(dim=1).values
         self.ids = self.pitches.gather(1, self.sources)
+
+
+def parallel_ids(before: Tensor, now: Tensor, known: Tensor, voice: int, n_ids: int) -> Tensor:
+    """bool [n, n_ids]: with which ids a voice would move in parallel fifths, octaves or unisons with a known one, as
+    `artgen.metrics.music_theory.parallels` counts them. before, now, known [n, 4]."""
+    ids = torch.arange(n_ids, device=now.device)
+    own, other, moved = before[:, voice, None, None], before[..., None], now[..., None]  # [n, voices, ids]
+    sounding = known[..., None] & (own != REST_ID) & (other != REST_ID) & (moved != REST_ID) & (ids != REST_ID)
+    together = (ids - own).sign() * (moved - other).sign() > 0
+    gap = (own - other).abs() % 12
+    perfect = ((gap == 0) | (gap == 7)) & ((ids - moved).abs() % 12 == gap)
+    return (sounding & together & perfect).any(dim=1)
 
 
 def _draw(logits: Tensor, uniform: Tensor, heat: float, options: ChoraleSampleConfig) -> Tensor:
