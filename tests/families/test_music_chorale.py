@@ -74,11 +74,11 @@ def test_random_masks_are_of_every_kind_and_never_empty() -> None:
     everything = np.mean([bool(mask.all()) for mask in masks])
     whole_voices = np.mean([bool((mask.all(axis=0) | ~mask.any(axis=0)).all() and not mask.all()) for mask in masks])
     spans = np.mean([bool((mask.all(axis=1) | ~mask.any(axis=1)).all() and not mask.all()) for mask in masks])
-    assert harmonies == pytest.approx(0.45 * 0.4 + 0.1 * 0.4 / 3 / 4, abs=0.02)
-    assert everything == pytest.approx(0.3 * 0.1, abs=0.01)
-    assert whole_voices == pytest.approx(0.45 * 0.4 + 0.1 * 0.4, abs=0.02)
+    assert harmonies == pytest.approx(0.6 * 0.6 + 0.05 * 0.4 / 3 / 4, abs=0.02)
+    assert everything == pytest.approx(0.25 * 0.1, abs=0.01)
+    assert whole_voices == pytest.approx(0.6 * 0.6 + 0.05 * 0.4, abs=0.02)
     # Of those that are known up to a place, one in four begins with all voices of a step.
-    assert spans == pytest.approx(0.15 * 0.55 * 0.4 + (0.3 * 0.45 + 0.15 * 0.55 * 0.25) / 4, abs=0.015)
+    assert spans == pytest.approx(0.1 * 0.55 * 0.4 + (0.25 * 0.45 + 0.1 * 0.55 * 0.25) / 4, abs=0.015)
     going_on = [mask for mask in masks if (np.diff(mask.any(axis=1).astype(int)) >= 0).all() and mask[-1].all()]
     assert {int(mask[mask.any(axis=1).argmax()].sum()) for mask in going_on} == {1, 2, 3, 4}
     shares = np.sort([mask.mean() for mask in masks])

@@ -14,9 +14,9 @@ from artgen.families.music_chorale.voicing import N_VOICES
 Mask = NDArray[np.bool_]
 """[steps, 4]: true where the network has to say what stands there."""
 
-REGIONS = {"all": 0.3, "accompaniment": 0.45, "voices": 0.1, "span": 0.15}
+REGIONS = {"all": 0.25, "accompaniment": 0.6, "voices": 0.05, "span": 0.1}
 """How often all is to be completed, all but the soprano, one to three voices, or a span of time in some or all voices."""
-WHOLE = {"all": 0.1, "accompaniment": 0.4, "voices": 0.4, "span": 0.4}
+WHOLE = {"all": 0.1, "accompaniment": 0.6, "voices": 0.4, "span": 0.4}
 """How often nothing of it is known, as at the beginning of filling in."""
 REST = {"all": 0.45, "accompaniment": 0.25, "voices": 0.25, "span": 0.25}
 """How often it is known up to some place, as when it is filled in from the beginning on. Else a share of it, from none to all, alike."""
