@@ -17,14 +17,15 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, PositiveInt
 from torch import Tensor, nn
 
 from artgen.config import RunConfig, Section
 from artgen.data.picture_decoding import Pixels
 from artgen.data.pictures import PictureSet, load_pictures
-from artgen.errors import ArtgenError, UsageError, did_you_mean
+from artgen.errors import UsageError, did_you_mean
 from artgen.families.base import Family, Networks, Sample, Share, device_of
+from artgen.families.facts import read_facts, write_facts
 from artgen.image.batches import Batch, ShuffledPictures, to_pixels, to_signal, to_tensor
 from artgen.image.config import PictureSampleConfig
 from artgen.metrics.scorecard import Figure, ScoreCard
@@ -70,7 +71,7 @@ class PictureFamily(Family[C]):
             class_names=pictures.class_names,
             fingerprint=pictures.fingerprint,
         )
-        if (folder / FACTS).exists() and _read_facts(folder).fingerprint != facts.fingerprint:
+        if (folder / FACTS).exists() and read_facts(folder / FACTS, PictureFacts).fingerprint != facts.fingerprint:
             raise UsageError(
                 f"{folder.parent}: the pictures are not those that the run began with; a continued run keeps them "
                 "(begin a new one, or put them back)"
@@ -79,10 +80,10 @@ class PictureFamily(Family[C]):
 
     @classmethod
     def open(cls, config: C, folder: Path) -> PictureFamily[C]:
-        return cls(config, _read_facts(folder))
+        return cls(config, read_facts(folder / FACTS, PictureFacts))
 
     def save_data(self, folder: Path) -> None:
-        (folder / FACTS).write_text(self.of.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        write_facts(folder / FACTS, self.of)
 
     @property
     def n_classes(self) -> int:
@@ -320,13 +321,3 @@ def channels_last(network: nn.Module) -> nn.Module:
 def as_signal(batch: Batch) -> tuple[Tensor, Tensor]:
     """A batch as the networks see it: float32 -1 to 1, and classes."""
     return to_signal(batch[0]), batch[1]
-
-
-def _read_facts(folder: Path) -> PictureFacts:
-    path = folder / FACTS
-    try:
-        return PictureFacts.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        raise ArtgenError(f"{path}: is missing, without it the run cannot be sampled") from None
-    except ValidationError as error:
-        raise ArtgenError(f"{path}: damaged: {str(error).splitlines()[0]}") from None

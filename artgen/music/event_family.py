@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import ClassVar, TypeVar, cast
 
 import torch
-from pydantic import ValidationError
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -17,6 +16,7 @@ from artgen.config import RunConfig
 from artgen.data.music import MusicSet, transpositions
 from artgen.errors import ArtgenError, counted
 from artgen.families.base import Loss, Networks, Phase, Share, device_of
+from artgen.families.facts import read_facts, write_facts
 from artgen.lm.model import LanguageModel
 from artgen.metrics.estimate import estimate_ratio
 from artgen.metrics.likelihood import score_tokens
@@ -71,18 +71,11 @@ class EventFamily(MusicFamily[C]):
 
     def save_data(self, folder: Path) -> None:
         super().save_data(folder)
-        (folder / FACTS).write_text(self.facts_of_events.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        write_facts(folder / FACTS, self.facts_of_events)
 
     def recall(self, folder: Path) -> None:
         path = folder / FACTS
-        try:
-            self.facts_of_events = EventFacts.model_validate_json(path.read_bytes())
-        except FileNotFoundError:
-            raise ArtgenError(f"{path}: missing; the run's data folder is not whole") from None
-        except ValidationError as error:
-            problem = error.errors()[0]
-            where = ".".join(map(str, problem["loc"]))
-            raise ArtgenError(f"{path}: damaged: {where + ': ' if where else ''}{problem['msg']}") from None
+        self.facts_of_events = read_facts(path, EventFacts)
         if self.facts_of_events.drums != tuple(part.is_drum for part in self.of.parts):
             raise ArtgenError(f"{path}: damaged: its parts are not those of {MUSIC_FACTS}")
 

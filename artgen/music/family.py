@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, PositiveInt
 
 from artgen.config import RunConfig, Section
 from artgen.data.music import MusicSet, load_music
-from artgen.errors import ArtgenError, UsageError, counted
+from artgen.errors import UsageError, counted
 from artgen.families.base import Family, Networks, Sample
+from artgen.families.facts import read_facts, write_facts
 from artgen.metrics.scorecard import Figure, ScoreCard
 from artgen.music.config import MusicSampleConfig
 from artgen.music.finishing import describe, finish, fits_key, key_of
@@ -85,7 +86,7 @@ class MusicFamily(Family[C]):
     @classmethod
     def prepare(cls, config: C, folder: Path) -> MusicFamily[C]:
         music = load_music(config.data)  # type: ignore[attr-defined]
-        if (folder / FACTS).exists() and _read_facts(folder).fingerprint != music.fingerprint:
+        if (folder / FACTS).exists() and read_facts(folder / FACTS, MusicFacts).fingerprint != music.fingerprint:
             raise UsageError(
                 f"{folder.parent}: the pieces are not those that the run began with; a continued run keeps them "
                 "(begin a new one, or put them back)"
@@ -96,12 +97,12 @@ class MusicFamily(Family[C]):
 
     @classmethod
     def open(cls, config: C, folder: Path) -> MusicFamily[C]:
-        family = cls(config, _read_facts(folder))
+        family = cls(config, read_facts(folder / FACTS, MusicFacts))
         family.recall(folder)
         return family
 
     def save_data(self, folder: Path) -> None:
-        (folder / FACTS).write_text(self.of.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        write_facts(folder / FACTS, self.of)
 
     def learn_about(self, music: MusicSet) -> None:
         """Takes from the pieces what else the family must know, such as a vocabulary. Raises UsageError where they do not do."""
@@ -286,15 +287,3 @@ def in_known_parts(piece: Piece, of: MusicFacts) -> Piece:
     notes["part"] = np.array(place, dtype=int)[notes["part"]]
 
     return replace(piece, notes=sort_notes(notes[notes["part"] >= 0]), parts=of.piece_parts)
-
-
-def _read_facts(folder: Path) -> MusicFacts:
-    path = folder / FACTS
-    try:
-        return MusicFacts.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        raise ArtgenError(f"{path}: missing; the run's data folder is not whole") from None
-    except ValidationError as error:
-        problem = error.errors()[0]
-        where = ".".join(map(str, problem["loc"]))
-        raise ArtgenError(f"{path}: damaged: {where + ': ' if where else ''}{problem['msg']}") from None

@@ -9,13 +9,14 @@ from typing import ClassVar, cast
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from artgen.data.music import MusicSet, transpositions
-from artgen.errors import ArtgenError, UsageError, counted
+from artgen.errors import UsageError, counted
 from artgen.families.base import Loss, Networks, Phase, Share, device_of
+from artgen.families.facts import read_facts, write_facts
 from artgen.families.music_chorale.batches import Batch, Excerpts, cut, held_out, stack, to_device, to_ids, to_pitches
 from artgen.families.music_chorale.config import VOICES, ChoraleSampleConfig, MusicChoraleConfig
 from artgen.families.music_chorale.filling import fill, settled
@@ -130,18 +131,10 @@ class MusicChorale(MusicFamily[MusicChoraleConfig]):
 
     def save_data(self, folder: Path) -> None:
         super().save_data(folder)
-        (folder / FACTS).write_text(self.chorale.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        write_facts(folder / FACTS, self.chorale)
 
     def recall(self, folder: Path) -> None:
-        path = folder / FACTS
-        try:
-            self.chorale = ChoraleFacts.model_validate_json(path.read_bytes())
-        except FileNotFoundError:
-            raise ArtgenError(f"{path}: missing; the run's data folder is not whole") from None
-        except ValidationError as error:
-            problem = error.errors()[0]
-            where = ".".join(map(str, problem["loc"]))
-            raise ArtgenError(f"{path}: damaged: {where + ': ' if where else ''}{problem['msg']}") from None
+        self.chorale = read_facts(folder / FACTS, ChoraleFacts)
 
     def facts(self) -> list[tuple[str, str]]:
         left_out = f"{counted(self._left_out, 'piece')} not in four voices, left out"
