@@ -240,9 +240,17 @@ class _State:
             else:
                 moved[..., low - up : high + 1] = p[..., low : high + 1 + up]
             total, odds_total, count = total + moved, odds_total + torch.sigmoid(odds.float()), count + 1
-        self.begins[here] = (odds_total / count > 0.5)[here]
-        self.pitches[here] = (total / count).argmax(dim=-1)[here]
-        self.begins[:, 0] |= self.free[0]
+        begin, pitch = odds_total / count, total / count
+        # The probability of each pitch at a step: of a note that begins there, or of one that goes on from the step before.
+        known = F.one_hot(self.ids, self.network.n_ids).to(pitch)
+        chance = torch.where(here[..., None], pitch, known)
+        for step in range(1, chance.shape[1]):
+            goes_on = (1 - begin[:, step, :, None]) * here[:, step, :, None]
+            chance[:, step] = torch.lerp(chance[:, step], chance[:, step - 1], goes_on)
+        ids = chance.argmax(dim=-1)
+        changes = F.pad(ids[:, 1:] != ids[:, :-1], (0, 0, 1, 0), value=True)
+        self.begins[here] = (changes | ((begin > 0.5) & (ids != REST_ID)))[here]
+        self.pitches[here] = ids[here]
         self._resolve()
 
     def _resolve(self) -> None:
