@@ -14,7 +14,7 @@ from torch import Tensor
 from artgen.errors import ArtgenError, UsageError, counted
 from artgen.lm.generate import Noise, read_anew, read_on
 from artgen.lm.model import LanguageModel
-from artgen.lm.processors import COLDEST, Processor, draw, temperature, top_k, top_p
+from artgen.lm.processors import draw, sampling_chain
 from artgen.music.config import MusicSampleConfig
 from artgen.music.event_reader import EventReader
 from artgen.music.events import END, START, EventVocabulary, Tokens
@@ -91,7 +91,7 @@ def _generate_batch(
         for event in events.tolist():
             reader.push(event)
     history = list(np.stack(begun, axis=1).astype(np.int64))
-    chain = _processors(options)
+    chain = sampling_chain(options.temperature, options.top_k, options.top_p)
     noise = Noise(seed, list(numbers), device)
     logits, state = read_anew(network, _tensor(history, device), UNBOUNDED)
 
@@ -144,16 +144,6 @@ def _only_end(vocabulary: EventVocabulary) -> NDArray[np.bool_]:
     mask = np.zeros(vocabulary.n_vocab, dtype=bool)
     mask[END] = True
     return mask
-
-
-def _processors(options: MusicSampleConfig) -> list[Processor]:
-    """As `artgen.lm.processors.processors`: temperature, then what cuts the distribution that is drawn from."""
-    chain = [temperature(options.temperature)] if options.temperature != 1.0 else []
-    if options.temperature >= COLDEST and options.top_k > 0:
-        chain.append(top_k(options.top_k))
-    if options.temperature >= COLDEST and options.top_p < 1.0:
-        chain.append(top_p(options.top_p))
-    return chain
 
 
 def _tensor(history: Sequence[NDArray[np.int64]], device: torch.device) -> Tensor:

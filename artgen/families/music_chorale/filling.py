@@ -8,7 +8,7 @@ which the network is surest (`confident`).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +20,7 @@ from torch import Tensor
 from artgen.families.music_chorale.config import ChoraleSampleConfig
 from artgen.families.music_chorale.masks import LENGTHS, Mask, some_of
 from artgen.families.music_chorale.network import REST_ID, ChoraleNet
-from artgen.lm.processors import COLDEST, temperature, top_k, top_p
+from artgen.lm.processors import COLDEST, sampling_chain
 
 LEAST = 0.05  # share that the last steps of `gibbs` draw anew
 REACHED = 0.75  # share of the steps after which it is so small
@@ -274,19 +274,11 @@ def parallel_ids(before: Tensor, now: Tensor, known: Tensor, voice: int, n_ids: 
 
 def _draw(logits: Tensor, uniform: Tensor, heat: float, options: ChoraleSampleConfig) -> Tensor:
     """One id for each row of logits [n, ids], by the inverse of the cumulated probabilities."""
-    for process in _processors(heat, options):
+    for process in sampling_chain(heat, options.top_k, options.top_p):
         logits = process(logits, logits.new_zeros(len(logits), 0, dtype=torch.long))
     reached = logits.softmax(dim=-1).cumsum(dim=-1)
     aim = uniform.clamp(max=1 - 1e-6) * reached[:, -1]  # a number near 1 was rounded up to it
     return (reached <= aim[:, None]).sum(dim=-1)
-
-
-def _processors(heat: float, options: ChoraleSampleConfig) -> Iterator:
-    yield temperature(heat)
-    if heat >= COLDEST and options.top_k:
-        yield top_k(options.top_k)
-    if heat >= COLDEST and options.top_p < 1:
-        yield top_p(options.top_p)
 
 
 # ---------------------------------------------------------------- pieces of any length
