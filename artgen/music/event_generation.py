@@ -19,10 +19,10 @@ from artgen.music.config import MusicSampleConfig
 from artgen.music.event_reader import EventReader
 from artgen.music.events import END, START, EventVocabulary, Tokens
 from artgen.music.piece import Notes, Part, Piece, sort_notes
+from artgen.music.primer import MOST_BARS
 
 SIDE_BY_SIDE = 16  # pieces made at a time
 GOES_ON = 8  # bars after a primer that is as long as all pieces that were learned from
-LONGEST = 1000  # bars
 UNBOUNDED = 1 << 40
 START_ALONE = np.array([START], dtype=np.int32)
 
@@ -72,7 +72,7 @@ def generate_pieces(
 
 def _length(vocabulary: EventVocabulary, own: int, seed: int, number: int) -> int:
     """Bars of a sample that no one said the length of: those of a piece that was learned from, one that is longer than the primer."""
-    longer = [bars for bars in vocabulary.facts.bars if own < bars <= LONGEST] or [own + GOES_ON]
+    longer = [bars for bars in vocabulary.facts.bars if own < bars <= MOST_BARS] or [own + GOES_ON]
     return int(np.random.default_rng([seed, number]).choice(longer))
 
 
