@@ -243,13 +243,16 @@ class _State:
         begin, pitch = odds_total / count, total / count
         # The probability of each pitch at a step: of a note that begins there, or of one that goes on from the step before.
         known = F.one_hot(self.ids, self.network.n_ids).to(pitch)
-        chance = torch.where(here[..., None], pitch, known)
+        struck = torch.where(here[..., None], begin[..., None] * pitch, known)
+        chance, held = struck.clone(), torch.zeros_like(struck)
         for step in range(1, chance.shape[1]):
-            goes_on = (1 - begin[:, step, :, None]) * here[:, step, :, None]
-            chance[:, step] = torch.lerp(chance[:, step], chance[:, step - 1], goes_on)
-        ids = chance.argmax(dim=-1)
+            held[:, step] = (1 - begin[:, step, :, None]) * here[:, step, :, None] * chance[:, step - 1]
+            chance[:, step] += held[:, step]
+        ids = chance.argmax(dim=-1, keepdim=True)
+        again = struck.gather(-1, ids) > held.gather(-1, ids)  # of the likeliest pitch: struck here, rather than held
+        ids, again = ids[..., 0], again[..., 0] & (ids[..., 0] != REST_ID)
         changes = F.pad(ids[:, 1:] != ids[:, :-1], (0, 0, 1, 0), value=True)
-        self.begins[here] = (changes | ((begin > 0.5) & (ids != REST_ID)))[here]
+        self.begins[here] = (changes | again)[here]
         self.pitches[here] = ids[here]
         self._resolve()
 
