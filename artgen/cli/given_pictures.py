@@ -12,9 +12,8 @@ from artgen.data.picture_config import PictureDataConfig
 from artgen.data.picture_decoding import BrokenPicture, Pixels, decode, size_limit, to_square
 from artgen.errors import UsageError
 from artgen.files import sha256_of
+from artgen.media.exif import ORIENTATION, TURNED
 
-TURNED = (5, 6, 7, 8)  # values of EXIF's orientation that exchange width and height
-ORIENTATION = 0x0112
 OPAQUE = 255
 
 

@@ -6,7 +6,7 @@ import io
 import re
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
@@ -50,7 +50,7 @@ def decode(path: Path, config: PictureDataConfig) -> tuple[Pixels, tuple[int, in
     Raises BrokenPicture. To be called inside `size_limit`.
     """
     try:
-        with Image.open(path, formats=_formats()) as image:
+        with Image.open(path, formats=formats()) as image:
             _check_size(image.width * image.height, config.max_pixels)
             size = image.size
             image.draft(image.mode, (config.size * DRAFT, config.size * DRAFT))
@@ -60,7 +60,7 @@ def decode(path: Path, config: PictureDataConfig) -> tuple[Pixels, tuple[int, in
     except BrokenPicture:
         raise
     except Exception as error:  # a decoder raises whatever a broken file makes it stumble over
-        raise BrokenPicture(_reason(error, config.max_pixels)) from None
+        raise BrokenPicture(reason(error, config.max_pixels)) from None
     return _square(upright, config), size
 
 
@@ -101,7 +101,12 @@ def _eight_bit(image: Image.Image) -> Image.Image:
 
 
 def _from_deep(image: Image.Image) -> Image.Image:
-    """Grey of 16 or 32 bits as 8 bits. Pillow would cut off whatever is above 255.
+    """Grey of 16 or 32 bits as 8 bits. Pillow would cut off whatever is above 255."""
+    return Image.fromarray(np.rint(deep_values(image, 255)).astype(np.uint8))
+
+
+def deep_values(image: Image.Image, top: int) -> NDArray[np.float64]:
+    """Grey of 16 or 32 bits, whole numbers or not, [height, width], as numbers from 0 to `top`.
 
     What is stored in 16 bits reaches from 0 to 65,535. The range of the rest is known only from the numbers: 1 at most, or 255, or
     65,535, or else their own smallest and largest.
@@ -111,9 +116,9 @@ def _from_deep(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I;16"):
         low, high = 0.0, 65535.0
     elif low >= 0 and high <= 65535:
-        low, high = 0.0, next(top for top in (1.0, 255.0, 65535.0) if high <= top)
-    scaled = (values - low) * (255.0 / (high - low or 1.0))
-    return Image.fromarray(np.rint(scaled).astype(np.uint8))
+        low, high = 0.0, next(usual for usual in (1.0, 255.0, 65535.0) if high <= usual)
+    scaled: NDArray[np.float64] = (values - low) * (top / (high - low or 1.0))
+    return scaled
 
 
 def _in_srgb(image: Image.Image, original: Image.Image) -> Image.Image:
@@ -169,10 +174,10 @@ def _resize(image: Image.Image, size: tuple[int, int], box: tuple[float, float, 
 # ---------------------------------------------------------------- what is wrong
 
 
-def _formats() -> list[str]:
-    """Those of FORMATS that this Pillow was built with."""
+def formats(names: Sequence[str] = FORMATS) -> list[str]:
+    """Those that this Pillow was built with."""
     Image.init()
-    return [name for name in FORMATS if name in Image.OPEN]
+    return [name for name in names if name in Image.OPEN]
 
 
 def _check_size(n_pixels: int, max_pixels: int) -> None:
@@ -180,7 +185,7 @@ def _check_size(n_pixels: int, max_pixels: int) -> None:
         raise BrokenPicture(f"has {n_pixels:,} pixels, more than data.max_pixels ({max_pixels:,})")
 
 
-def _reason(error: Exception, max_pixels: int) -> str:
+def reason(error: Exception, max_pixels: int) -> str:
     """In one line and without the name, which is said already."""
     if isinstance(error, UnidentifiedImageError):
         return "is not a picture"

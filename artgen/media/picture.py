@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageSequence, UnidentifiedImageError
+from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from artgen.errors import UsageError
 from artgen.files import atomic_write_all, check_writable
+from artgen.media.picture_recipes import KEY, recipe_text
 from artgen.media.places import check_places, is_folder, make_folder, work_files
-from artgen.media.recipe import FORMAT, FileRecipes, Recipe, from_json, read_bytes, to_json
+from artgen.media.recipe import Recipe
 from artgen.media.sheet import Pixels, Sheet, make_sheet, to_image
 
-KEY = FORMAT  # of the text chunk of a PNG file; a GIF file has it in a comment
 ANIMATED = (".gif", ".png", ".apng")
 
 
@@ -100,29 +98,6 @@ def enlarge(work: Pixels, factor: int, smooth: bool = True) -> Pixels:
     return np.asarray(image.resize(size, Image.Resampling.LANCZOS))
 
 
-def read_recipe(path: Path) -> FileRecipes:
-    """The recipes of a PNG or GIF file, one for each work in it.
-
-    Whether the file is unchanged is known by its pixels: a program that packs them better has not changed the picture.
-    Raises UsageError if there is no such file, or it is no PNG or GIF, or carries no recipe.
-    """
-    data = read_bytes(path)
-    try:
-        with _opened(data) as image:
-            digest = _pixels_digest(image)
-            text = _carried(image)
-    except UnidentifiedImageError:
-        raise UsageError(f"{path}: not a PNG or GIF file, so that it carries no recipe") from None
-    except Exception as error:  # a decoder raises whatever a broken file makes it stumble over
-        raise UsageError(f"{path}: damaged: {str(error).splitlines()[0] if str(error) else type(error).__name__}") from None
-    if text is None:
-        raise UsageError(f"{path}: carries no recipe: artgen did not make it, or a program that changed it has dropped it")
-    recipes, facts = from_json(text, path)
-    if "pixels_sha256" not in facts:
-        raise UsageError(f"{path}: damaged recipe: pixels_sha256: missing")
-    return FileRecipes(recipes, unchanged=facts["pixels_sha256"] == digest)
-
-
 # ---------------------------------------------------------------- encoding
 
 
@@ -138,7 +113,7 @@ def _png(frames: Sequence[Pixels], recipes: Sequence[Recipe], durations: Sequenc
         return out.getvalue()
 
     info = PngInfo()
-    info.add_itxt(KEY, _recipe_text(encode(None), recipes))
+    info.add_itxt(KEY, recipe_text(encode(None), recipes))
     return encode(info)
 
 
@@ -160,42 +135,7 @@ def _gif(frames: Sequence[Pixels], recipes: Sequence[Recipe], durations: Sequenc
         )
         return out.getvalue()
 
-    return encode(_recipe_text(encode(b""), recipes))
-
-
-def _recipe_text(encoded: bytes, recipes: Sequence[Recipe]) -> bytes:
-    """The recipes, and the digest of what a reader will find in the file: colours of a GIF are not those of the frames."""
-    with _opened(encoded) as image:
-        digest = _pixels_digest(image)
-    return to_json(recipes, pixels_sha256=digest).encode("utf-8", "replace")
-
-
-# ---------------------------------------------------------------- reading
-
-
-def _opened(data: bytes) -> Image.Image:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # sheets may be larger than Pillow thinks pictures are
-        return Image.open(io.BytesIO(data), formats=("PNG", "GIF"))
-
-
-def _pixels_digest(image: Image.Image) -> str:
-    """SHA-256 of all frames' sizes and RGBA values."""
-    digest = hashlib.sha256()
-    for frame in ImageSequence.Iterator(image):
-        digest.update(f"{frame.width} x {frame.height}\n".encode())
-        digest.update(frame.convert("RGBA").tobytes())
-    return digest.hexdigest()
-
-
-def _carried(image: Image.Image) -> str | bytes | None:
-    """What stands where a recipe stands, if it is one."""
-    if image.format == "PNG":
-        found: str | None = getattr(image, "text", {}).get(KEY)
-        return found
-    image.seek(0)
-    comment = image.info.get("comment", b"")
-    return comment if FORMAT.encode() in comment else None
+    return encode(recipe_text(encode(b""), recipes))
 
 
 def _check_name(out: Path | str, suffixes: Sequence[str]) -> None:

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from artgen.media.recipe import FileRecipes
 
-PICTURES = (b"\x89PNG", b"GIF8")
+PICTURES = (b"\x89PNG", b"GIF8", b"\xff\xd8\xff", b"II*\0", b"MM\0*")
+WEBP = b"WEBP"  # from the ninth byte on, after those of RIFF
+PICTURE_NAMES = (".png", ".gif", ".apng", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
 MP4 = b"ftyp"  # from the fifth byte on
 SOUND = (b"RIFF", b"fLaC")
 MIDI = b"MThd"
@@ -17,14 +19,14 @@ def read_recipe(path: Path) -> FileRecipes:
     """The recipes of a file, one for each work in it. Raises UsageError where it carries none that can be read."""
     try:
         with path.open("rb") as file:
-            begin = file.read(8)
+            begin = file.read(12)
     except (OSError, ValueError):
         begin = b""  # the readers of text say what is wrong with it
-    if begin.startswith(PICTURES) or (not begin and path.suffix.lower() in (".png", ".gif", ".apng")):
-        from artgen.media.picture import read_recipe as read
+    if begin.startswith(PICTURES) or begin[8:] == WEBP or (not begin and path.suffix.lower() in PICTURE_NAMES):
+        from artgen.media.picture_recipes import read_recipe as read
 
         return read(path)
-    if begin[4:] == MP4:
+    if begin[4:8] == MP4:
         from artgen.media.video import read_recipe as read
 
         return read(path)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from artgen.media.picture import read_recipe
+from artgen.media.picture_recipes import read_recipe
 from artgen.media.sheet import Sheet, make_sheet
 from tests.cli.helpers import Call
 from tests.cli.toy_pictures import SIZE, install, make_run, pixels
@@ -150,7 +150,7 @@ def test_a_picture_without_a_recipe_or_with_a_strange_one(call: Call, tmp_path: 
     make_run(Path("run"))
     Path("empty.png").write_bytes(b"")
     Path("text.png").write_bytes(b"I am a text")
-    assert "empty.png: not a PNG or GIF file" in call.refused("show", "empty.png")
+    assert "empty.png: not a PNG, GIF, JPEG, WebP or TIFF file" in call.refused("show", "empty.png")
     assert "carries no recipe" in call.refused("show", "text.png")
     grey = np.zeros((4, 4), np.uint8)
     for command, options, message in (

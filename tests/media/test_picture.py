@@ -12,7 +12,8 @@ from PIL import Image, ImageSequence
 
 from artgen.errors import UsageError
 from artgen.media import sheet as sheet_module
-from artgen.media.picture import check_out, read_recipe, write_animation, write_pictures
+from artgen.media.picture import check_out, write_animation, write_pictures
+from artgen.media.picture_recipes import read_recipe
 from artgen.media.recipe import Recipe
 from artgen.media.sheet import Pixels, Sheet, make_sheet
 
@@ -273,9 +274,9 @@ def test_files_without_a_recipe(tmp_path: Path) -> None:
     for name, expected in [
         ("plain.png", "carries no recipe"),
         ("plain.gif", "carries no recipe"),
-        ("plain.jpg", "not a PNG or GIF file"),
-        ("text.png", "not a PNG or GIF file"),
-        ("empty.png", "not a PNG or GIF file"),
+        ("plain.jpg", "carries no recipe"),
+        ("text.png", "not a PNG, GIF, JPEG, WebP or TIFF file"),
+        ("empty.png", "not a PNG, GIF, JPEG, WebP or TIFF file"),
         ("gone.png", "no such file"),
         (".", "is a folder"),
     ]:
