@@ -5,6 +5,7 @@ CIPA DC-008: https://www.cipa.jp/std/documents/download_e.html?DC-008-Translatio
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from PIL import ExifTags, Image
@@ -36,6 +37,16 @@ def kept_exif(image: Image.Image) -> bytes | None:
         return _packed(exif) if len(exif) else None
     except Exception:  # whatever a damaged block makes its reader stumble over; the picture is none the worse
         return None
+
+
+def hold_exif(image: Image.Image) -> None:
+    """To be called before a file is decoded: a TIFF file is closed then, and Pillow has not read all of its directories."""
+    if image.format != "TIFF":
+        return
+    with suppress(Exception):  # a damaged block, of which `kept_exif` keeps nothing
+        exif = image.getexif()
+        if ExifTags.IFD.Interop in exif.get_ifd(ExifTags.IFD.Exif):
+            exif.get_ifd(ExifTags.IFD.Interop)
 
 
 def sized_exif(exif: bytes, width: int, height: int, most: int | None = None) -> bytes | None:
@@ -87,10 +98,11 @@ def _packed(exif: Image.Exif) -> bytes:
 
 
 def _keep_letters(exif: Image.Exif) -> None:
-    directories: list[Any] = [
-        exif,
-        *(exif.get_ifd(tag) for tag in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo, ExifTags.IFD.Interop)),
-    ]
+    details = exif.get_ifd(ExifTags.IFD.Exif)
+    directories: list[Any] = [exif, details, exif.get_ifd(ExifTags.IFD.GPSInfo)]
+    if ExifTags.IFD.Interop in details:
+        details[ExifTags.IFD.Interop] = exif.get_ifd(ExifTags.IFD.Interop)  # itself, not where it stood in the old file
+        directories.append(details[ExifTags.IFD.Interop])
     for directory in directories:
         for tag, value in list(directory.items()):
             if isinstance(value, str):

@@ -16,7 +16,7 @@ from artgen.data.picture_decoding import DRAFT, FILTER, BrokenPicture, deep_valu
 from artgen.data.picture_files import FOREIGN
 from artgen.errors import UsageError
 from artgen.media.deep_images import SIGNATURE, TOP, Samples, deep_samples, is_deep
-from artgen.media.exif import TURNED, kept_exif, orientation
+from artgen.media.exif import TURNED, hold_exif, kept_exif, orientation
 from artgen.media.image_colours import Pixels, grey_to_srgb, image_to_srgb, space, to_space
 
 T = TypeVar("T")
@@ -124,6 +124,7 @@ def _unidentified(path: Path) -> str:
 def _picture(image: Image.Image, path: Path, size: int | None) -> Picture:
     wanted = _wanted(image.size, size)  # of a file as it is stored, which may lie on its side
     _prepare(image, path, wanted)
+    hold_exif(image)
     samples, alpha, profile, grey = _decoded(image, path)
     turn = orientation(image)  # a TIFF file's pixels Pillow has turned already
     pixels, opacity = _scaled(samples, alpha, wanted)
