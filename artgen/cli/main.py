@@ -29,6 +29,7 @@ COMMANDS = {
     "train": "Train a model on your work, into a run folder.",
     "sample": "Make new work with a trained run.",
     "harmonize": "Give a melody three more voices, or write a piece in four voices anew in part.",
+    "style-transfer": "Make a picture in the style of others.",
     "interpolate": "Walk from sample to sample: a video, an animation, or frames.",
     "edit": "Change a picture, or a sample, with a trained run.",
     "evaluate": "Score a trained run: quality, variety, and whether it copies.",
@@ -57,9 +58,10 @@ class LazyGroup(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"artgen.cli.{cmd_name}")
+        name = cmd_name.replace("-", "_")
+        module = importlib.import_module(f"artgen.cli.{name}")
         single = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-        single.command(cmd_name)(getattr(module, cmd_name))
+        single.command(cmd_name, cls=getattr(module, "Command", None))(getattr(module, name))
         return typer.main.get_command(single)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:

@@ -39,6 +39,10 @@ def start_reproducing(file: Path, run: Path | None, out: Path | None, force: boo
     target = out or file.with_name(f"{file.stem}-again{file.suffix}")
     if target.is_dir():
         target = target / file.name
+    if first.command == "style-transfer":
+        from artgen.cli.restyling import reproduce_style
+
+        return reproduce_style(file, found, run, target, force, device)
     folder = run or Path(first.run)
     if not RunFolder(folder).holds_run():
         raise UsageError(f"{folder}: the run that {file} was made with is not here; --run says where it is now")
@@ -48,7 +52,7 @@ def start_reproducing(file: Path, run: Path | None, out: Path | None, force: boo
     request.check(config, options, len(found.recipes), target, force)
 
     # Only now torch: a mistake above is told in a tenth of a second.
-    step = _step_with(RunFolder(folder).checkpoints, first.checkpoint)
+    step = step_with(RunFolder(folder).checkpoints, first.checkpoint)
     if step is None:
         raise ArtgenError(f"{folder}: no checkpoint here has the weights {first.checkpoint[:12]}… that {file} was made with")
     trained = open_trained(folder, str(step), device or first.device)
@@ -64,7 +68,7 @@ def start_reproducing(file: Path, run: Path | None, out: Path | None, force: boo
     ]
     request.write(works, target, recipes, force)
     identical = target.read_bytes() == file.read_bytes()
-    note = "" if identical else _why(first, recipes[0], found.unchanged)
+    note = "" if identical else why_others(first, recipes[0], found.unchanged)
     return ReproduceReport(str(file), str(target), identical, note)
 
 
@@ -73,7 +77,7 @@ def _check_numbers(file: Path, recipes: Sequence[Recipe], n: int) -> None:
         raise UsageError(f"{file}: damaged recipe: it numbers its samples beyond the {n} that it says were made")
 
 
-def _step_with(checkpoints: Path, weights: str) -> int | None:
+def step_with(checkpoints: Path, weights: str) -> int | None:
     """The newest step that has these weights. One that cannot be read has not."""
     from artgen.engine.checkpoint import list_steps, open_checkpoint
 
@@ -86,7 +90,7 @@ def _step_with(checkpoints: Path, weights: str) -> int | None:
     return None
 
 
-def _why(made: Recipe, again: Recipe, unchanged: bool) -> str:
+def why_others(made: Recipe, again: Recipe, unchanged: bool) -> str:
     """What may be the reason that another file came out."""
     if not unchanged:
         return ": the file was changed since it was made"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -30,13 +31,26 @@ def show(
     rows = [
         ("file", f"{file}" if found.unchanged else f"{file} (the file was changed since)"),
         ("made by", f"artgen {recipe.version}, {recipe.command}"),
-        ("run", f"{recipe.run} ({recipe.family})"),
-        ("checkpoint", recipe.checkpoint),
+        ("run", f"{recipe.run} ({recipe.family})") if recipe.run else ("family", recipe.family),
+        *([("checkpoint", recipe.checkpoint)] if recipe.checkpoint else []),
         ("seed", f"{recipe.seed}, sample {recipe.index}" + (f" and {others} more" if others else "")),
         ("device", recipe.device + (f", torch {recipe.torch}" if recipe.torch else "")),
         *([("threads", recipe.threads)] if recipe.threads else []),
-        *((f"  {key}", repr(value)) for key, value in recipe.options.items() if value not in (None, [], "")),
+        *((f"  {key}", repr(value)) for key, value in _flat(recipe.options).items() if value not in (None, [], "")),
         ("note", recipe.licence),
     ]
     text = "\n".join(f"{label:<22}{value}" for label, value in rows)
     emit(as_json, {"file": str(file), "unchanged": found.unchanged, "recipes": [r.to_dict() for r in found.recipes]}, text)
+
+
+def _flat(options: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """Options within options by names such as `styles.1.path`, lists of them counted from 1."""
+    flat: dict[str, Any] = {}
+    for key, value in options.items():
+        if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+            value = {str(number): item for number, item in enumerate(value, 1)}
+        if isinstance(value, dict):
+            flat.update(_flat(value, f"{above}{key}."))
+        else:
+            flat[above + key] = value
+    return flat
