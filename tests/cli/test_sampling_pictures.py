@@ -154,7 +154,7 @@ def test_a_picture_without_a_recipe_or_with_a_strange_one(call: Call, tmp_path: 
     assert "carries no recipe" in call.refused("show", "text.png")
     grey = np.zeros((4, 4), np.uint8)
     for command, options, message in (
-        ("style-transfer", {}, "strange.png: was made by artgen style-transfer, which this artgen cannot make again"),
+        ("dream", {}, "strange.png: was made by artgen dream, which this artgen cannot make again"),
         ("sample", {"colour": 1}, "strange.png: damaged recipe: colour: unknown key"),
         ("edit", {}, "strange.png: damaged recipe: action: field required"),
     ):
