@@ -115,12 +115,12 @@ def _patches(pictures: Pictures, n: int, generator: torch.Generator) -> tuple[li
         begin, end = torch.searchsorted(owners, torch.tensor([first, first + len(batch)])).tolist()
         picture = owners[begin:end] - first
         for level, (rows, columns), kept in zip(laplacian_pyramid(batch), places, found, strict=True):
-            kept.append(_cut(level, picture, rows[begin:end], columns[begin:end]))
+            kept.append(cut_patches(level, picture, rows[begin:end], columns[begin:end]))
         first += len(batch)
     return [torch.cat(kept) for kept in found], owners
 
 
-def _cut(level: Tensor, picture: Tensor, row: Tensor, column: Tensor) -> Tensor:
+def cut_patches(level: Tensor, picture: Tensor, row: Tensor, column: Tensor) -> Tensor:
     """Patches of level [n, 3, h, w] whose upper left corners are given, each [k]: [k, 3, 7, 7]."""
     offsets = torch.arange(PATCH)
     rows, columns = (row[:, None] + offsets)[:, None, :, None], (column[:, None] + offsets)[:, None, None, :]
@@ -142,21 +142,21 @@ def _normalised(patches: Tensor) -> Tensor:
 # ---------------------------------------------------------------- the pyramid
 
 
-def level_sizes(height: int, width: int) -> list[tuple[int, int]]:
-    """Height and width of each level, finest first, each half of the one before and none under 16 pixels but the first."""
+def level_sizes(height: int, width: int, coarsest: int = COARSEST) -> list[tuple[int, int]]:
+    """Height and width of each level, finest first, each half of the one before and none under `coarsest` but the first."""
     sizes = [(height, width)]
-    while min(height, width) >= 2 * COARSEST:
+    while min(height, width) >= 2 * coarsest:
         height, width = (height + 1) // 2, (width + 1) // 2
         sizes.append((height, width))
     return sizes
 
 
-def laplacian_pyramid(pictures: Tensor) -> list[Tensor]:
-    """uint8 [n, height, width, 3] -> what each level adds to the next coarser one, finest first, then the coarsest itself;
-    float32 [n, 3, h, w], in grey levels (Burt and Adelson 1983)."""
+def laplacian_pyramid(pictures: Tensor, n_levels: int | None = None) -> list[Tensor]:
+    """[n, height, width, 3] -> what each level adds to the next coarser one, finest first, then the coarsest itself;
+    float32 [n, 3, h, w], in grey levels (Burt and Adelson 1983). n_levels: the finest ones; None: those of `level_sizes`."""
     x = pictures.permute(0, 3, 1, 2).float()
     levels = []
-    for _ in level_sizes(*x.shape[2:])[1:]:
+    for _ in range((n_levels or len(level_sizes(*x.shape[2:]))) - 1):
         # Along each axis: blurred and every other pixel taken; then zeros between, and blurred with twice the weights.
         down, across = _blur(x.shape[2]), _blur(x.shape[3])
         smaller = down[::2] @ x @ across[::2].T
