@@ -1,4 +1,4 @@
-"""`artgen evaluate`: how good, how varied, how original."""
+"""`artgen evaluate`: how good, how varied, how original; of a picture, how near a style, and what is left of the content."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from artgen.cli.common import DeviceOption, ForceOption, JsonOption, emit
 
 
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="The run folder that `artgen train` made.")],
+    run: Annotated[
+        Path,
+        typer.Argument(help="The run folder that `artgen train` made; with --content and --style a picture in that style."),
+    ],
     data: Annotated[
         list[str] | None,
         typer.Option(
@@ -50,12 +53,48 @@ def evaluate(
     batch: Annotated[
         int | None, typer.Option("--batch", min=1, help="Pictures: how many are made together; fewer needs less memory.")
     ] = None,
+    content: Annotated[
+        Path | None, typer.Option("--content", help="Style transfer: the picture that the result was made of.")
+    ] = None,
+    style: Annotated[
+        list[Path] | None,
+        typer.Option("--style", help="Style transfer: the picture whose style it has; several: --style before each."),
+    ] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(
+            "--weights",
+            help="Style transfer: a weights file of SqueezeNet or VGG-19, by whose features styles and contents are also compared.",
+        ),
+    ] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(
+            "--size",
+            min=16,
+            help="Style transfer: pixels of the longer side to compare at. Default: the result's, at most 1,024.",
+        ),
+    ] = None,
+    style_size: Annotated[
+        int | None,
+        typer.Option("--style-size", min=16, help="Style transfer: pixels of the styles' longer side. Default: the result's."),
+    ] = None,
     checkpoint: Annotated[str, typer.Option("--checkpoint", help="best, latest, or a step.")] = "best",
     device: DeviceOption = None,
     force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Score a trained run: quality, variety, and whether it copies."""
+    """Score a trained run, or a result of style transfer: quality, variety, and whether it copies."""
+    of_runs = {"data": data, "samples": samples, "stride": stride, "features": features, "pairs": pairs, "batch": batch}
+    of_style = {"content": content, "style": style, "weights": weights, "size": size, "style-size": style_size}
+    if content is not None and style:
+        _refuse(of_runs, "of runs alone; of style transfer there are", of_style)
+        from artgen.cli.evaluate_style import StyleQuestion, evaluate_style
+
+        evaluate_style(StyleQuestion(run, content, style, weights, size, style_size, seed, device or "auto"), as_json)
+        return
+    _refuse(of_style, "of style transfer, which needs both --content and --style; of runs there are", of_runs)
+
     from artgen.engine.run import open_run
 
     _, config = open_run(run)  # a mistake in the call is told before torch is imported
@@ -75,6 +114,15 @@ def evaluate(
     card = trained.family.evaluate(trained.networks, trained.run.data, paths, n_samples=n_samples, seed=seed, **given)
     facts = {"run": str(run), "checkpoint_step": trained.checkpoint.step, **card.as_dict()}
     emit(as_json, facts, card.as_text())
+
+
+def _refuse(options: dict[str, Any], why: str, valid: dict[str, Any]) -> None:
+    """Raises UsageError at the first option that was given."""
+    from artgen.errors import UsageError
+
+    for option, value in options.items():
+        if value is not None and value != []:
+            raise UsageError(f"--{option}: {why} {', '.join(f'--{other}' for other in valid)}")
 
 
 def _check_files(features: Path | None, pairs: Path | None, force: bool) -> None:
