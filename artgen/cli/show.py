@@ -39,7 +39,8 @@ def show(
         *((f"  {key}", repr(value)) for key, value in _flat(recipe.options).items() if value not in (None, [], "")),
         ("note", recipe.licence),
     ]
-    text = "\n".join(f"{label:<22}{value}" for label, value in rows)
+    width = max(22, *(len(label) + 2 for label, _ in rows))
+    text = "\n".join(f"{label:<{width}}{value}" for label, value in rows)
     emit(as_json, {"file": str(file), "unchanged": found.unchanged, "recipes": [r.to_dict() for r in found.recipes]}, text)
 
 

@@ -125,7 +125,11 @@ def make_plan(
                 where="style-transfer",
             )
             target = Path(out) / names[column, row] if is_folder(out) else Path(out)
-            plan.pairs.append(_placed(Pair(request, target, column, row), way, force, batch, None if any_seed else seed))
+            pair = Pair(request, target, column, row)
+            if is_folder(out) and not Path(out).exists():
+                plan.pairs.append(pair)  # into the folder that is to be made
+            else:
+                plan.pairs.append(_placed(pair, way, force, batch, None if any_seed else seed))
     return plan
 
 
@@ -307,8 +311,6 @@ def _labels(paths: Sequence[str]) -> list[str]:
 
 def _placed(pair: Pair, way: Way, force: bool, batch: bool, seed: int | None) -> Pair:
     """The pair with what is said about the file that is in its place. Raises UsageError where it must not be overwritten."""
-    if not pair.out.parent.exists():
-        return pair  # the folder that is to be made
     if force or not batch or not pair.out.exists():
         check_writable(pair.out, force)
         return pair
