@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from torch import Tensor
 from artgen.errors import UsageError
 from artgen.metrics import inception, squeezenet
 from artgen.metrics.pictures import Pictures, in_batches, resize
-from artgen.metrics.weights import LARGEST_FILE, read_weights
+from artgen.metrics.weights import open_weights
 
 SMALLEST = 32  # pixels; below, a network that was made for 227 or 299 sees nothing but blur
 BATCH = 16  # pictures; the first layers' outputs are 5 to 6 MB each
@@ -83,16 +82,10 @@ def load_features(path: Path | str, device: torch.device | str = "cpu") -> Featu
     code in it is run.
     """
     path = Path(path)
-    try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise UsageError(f"{path}: {path.stat().st_size:,} bytes are too many for the weights of a feature network")
-        content = path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read: {error.strerror or error}") from None
-    tensors = read_weights(content, path)
+    tensors, sha256 = open_weights(path)
     network: squeezenet.SqueezeNet | inception.Inception
     if inception.is_inception(tensors):
         network, title = inception.build_inception(tensors, str(path)), inception.TITLE
     else:
         network, title = squeezenet.build_squeezenet(tensors, str(path)), squeezenet.TITLE
-    return FeatureNetwork(title, hashlib.sha256(content).hexdigest(), network.width, network.to(device))
+    return FeatureNetwork(title, sha256, network.width, network.to(device))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import warnings
 import zipfile
@@ -18,26 +19,19 @@ from artgen.errors import UsageError
 LARGEST_FILE = 256 << 20  # bytes; SqueezeNet's weights take 5 MB, Inception's 110
 
 
-def read_weights(content: bytes, path: Path) -> Mapping[str, Tensor]:
-    """The tensors of a weights file, by name. path: for its ending and for messages.
+def open_weights(path: Path, largest: int = LARGEST_FILE) -> tuple[Mapping[str, Tensor], str]:
+    """The tensors of a weights file, by name, and the file's SHA-256. largest: bytes, also of what is unpacked.
 
-    Raises UsageError where the file is damaged, of an unknown kind, or holds anything but tensors.
+    Raises UsageError where the file is missing, too large, damaged, of an unknown kind, or holds anything but tensors: no code in
+    it is run.
     """
-    readers: dict[str, Callable[[bytes], object]] = {
-        ".npz": _read_npz,
-        ".safetensors": load_safetensors,
-        ".pth": _read_pickle,
-        ".pt": _read_pickle,
-    }
-    if path.suffix.lower() not in readers:
-        raise UsageError(f"{path}: unknown kind of weights file, expected one of {', '.join(readers)}")
     try:
-        found = readers[path.suffix.lower()](content)
-    except Exception as error:  # whatever a damaged or hostile file makes its reader raise: the list is long and not documented
-        raise UsageError(f"{path}: no weights that can be read: {_reason(error)}") from None
-    if not isinstance(found, Mapping) or not all(isinstance(t, Tensor) for t in found.values()):
-        raise UsageError(f"{path}: holds something else than tensors by name, expected the weights of a feature network")
-    return found
+        if path.stat().st_size > largest:
+            raise UsageError(f"{path}: {path.stat().st_size:,} bytes are too many for the weights of a feature network")
+        content = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror or error}") from None
+    return _read_weights(content, path, largest), hashlib.sha256(content).hexdigest()
 
 
 def fill(
@@ -68,13 +62,31 @@ def fill(
             target.copy_(tensors[name])
 
 
+def _read_weights(content: bytes, path: Path, largest: int) -> Mapping[str, Tensor]:
+    readers: dict[str, Callable[[bytes], object]] = {
+        ".npz": lambda given: _read_npz(given, largest),
+        ".safetensors": load_safetensors,
+        ".pth": _read_pickle,
+        ".pt": _read_pickle,
+    }
+    if path.suffix.lower() not in readers:
+        raise UsageError(f"{path}: unknown kind of weights file, expected one of {', '.join(readers)}")
+    try:
+        found = readers[path.suffix.lower()](content)
+    except Exception as error:  # whatever a damaged or hostile file makes its reader raise: the list is long and not documented
+        raise UsageError(f"{path}: no weights that can be read: {_reason(error)}") from None
+    if not isinstance(found, Mapping) or not all(isinstance(t, Tensor) for t in found.values()):
+        raise UsageError(f"{path}: holds something else than tensors by name, expected the weights of a feature network")
+    return found
+
+
 def _is_counter(name: str) -> bool:
     return name.endswith(".num_batches_tracked")
 
 
-def _read_npz(content: bytes) -> dict[str, Tensor]:
+def _read_npz(content: bytes, largest: int) -> dict[str, Tensor]:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        if sum(member.file_size for member in archive.infolist()) > LARGEST_FILE:
+        if sum(member.file_size for member in archive.infolist()) > largest:
             raise ValueError("it unpacks to more than the weights of a feature network can be")
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
         return {name: torch.from_numpy(arrays[name]) for name in arrays.files}
