@@ -14,7 +14,7 @@ class Edges:
 
     def __init__(self, content: Tensor, seamless: bool, weight: float) -> None:
         self.seamless, self.weight = seamless, weight
-        self.luminance = torch.tensor(LUMINANCE, device=content.device)[:, None, None]
+        self.luminance = content.new_tensor(LUMINANCE)[:, None, None]
         self.there = self._differences(content)
         self.weights = [difference.abs() / (difference.abs() + EDGE) for difference in self.there]
 
@@ -28,7 +28,7 @@ class Edges:
         """Of the mean over pairs of w (difference - content's difference)²."""
         total = torch.zeros_like(picture[0])
         for axis, (here, there, weight) in enumerate(zip(self._differences(picture), self.there, self.weights, strict=True)):
-            pull = (here - there).mul_(weight).mul_(2 * self.weight / weight.numel())
+            pull = (here - there).mul_(weight).mul_(2 * self.weight / max(1, weight.numel()))
             if self.seamless:
                 total += torch.roll(pull, 1, dims=axis) - pull
             else:

@@ -34,9 +34,9 @@ def quantiles(values: Tensor, n: int = N_QUANTILES) -> Tensor:
     m = values.shape[1]
     if m == 1:
         return ordered.expand(-1, n)
-    place = ((torch.arange(n, device=values.device) + 0.5) / n * m - 0.5).clamp(0, m - 1)
+    place = ((torch.arange(n, device=values.device, dtype=values.dtype) + 0.5) / n * m - 0.5).clamp(0, m - 1)
     below = place.floor().long().clamp(max=m - 2)
-    return torch.lerp(ordered[:, below], ordered[:, below + 1], (place - below).to(values.dtype))
+    return torch.lerp(ordered[:, below], ordered[:, below + 1], place - below)
 
 
 def mixed(sets: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
