@@ -89,6 +89,7 @@ def make_plan(
     contents = pictures_in(content) if Path(content).is_dir() else [content]
     mixtures = [] if way.run else _mixtures(styles)
     n_styles = len(mixtures[0]) if mixtures else 0
+    _check_run_options(way, asked)
     masks: list[str] = asked["masks"]
     _check_masks(masks, n_styles, way, len(contents))
     _check_out(out, batch, [content, *(parse_style(text)[0] for text in styles)])
@@ -161,28 +162,35 @@ def choose_way(
     changes: Sequence[str],
     weights: str | None,
     checkpoint: str | None,
+    download: bool = False,
 ) -> Way:
-    """The method, or the run that stands in place of a style. Raises UsageError where what is given does not fit it."""
+    """The method, or the run that stands in place of a style. Raises UsageError where what is given does not fit it.
+
+    download: weights will be fetched.
+    """
     paths = [parse_style(text)[0] for text in styles]
     runs = [path for path in paths if RunFolder(Path(path)).holds_run()]
     if runs:
         if len(styles) > 1:
             raise UsageError(f"{runs[0]}: is a run, which has its own style and is mixed with no other: give it alone")
-        for flag, value in (("--method", method), ("--weights", weights)):
-            if value is not None:
-                raise UsageError(f"{flag} {value}: {runs[0]} is a run, whose network does the work")
+        for flag, given in (("--method", method), ("--weights", weights), ("--download", download)):
+            if given:
+                raise UsageError(f"{flag}: {runs[0]} is a run, whose network does the work")
         return run_way(runs[0], changes, checkpoint or "best")
     if checkpoint is not None:
         raise UsageError(f"--checkpoint {checkpoint}: is for a run, and none is given as STYLE")
     name = method or DEFAULT
     chosen = method_named(name)
-    if weights is not None and not chosen.needs_weights:
+    if weights is not None and download:
+        raise UsageError(f"--weights {weights} and --download: expected one of them")
+    if (weights is not None or download) and not chosen.needs_weights:
+        flag = "--download" if download else f"--weights {weights}"
         others = " or ".join(other for other in METHODS if METHODS[other].needs_weights)
-        raise UsageError(f"--weights {weights}: --method {name} needs none; did you mean --method {others}?")
-    if weights is None and chosen.needs_weights:
+        raise UsageError(f"{flag}: --method {name} needs no weights; did you mean --method {others}?")
+    if weights is None and chosen.needs_weights and not download:
         raise UsageError(
-            f"--method {name}: looks through a network; --weights FILE names the weights of VGG-19 or SqueezeNet "
-            "(.pth, .safetensors, .npz)"
+            f"--method {name}: looks through a network; give --weights FILE with the weights of VGG-19 or SqueezeNet (.pth, "
+            ".safetensors, .npz), or --download, which fetches VGG-19's"
         )
     options = parse_method_options(changes, chosen.options_class(), f"--method {name}")
     return Way(name, options, given_file(weights, "file of weights") if weights is not None else None)
@@ -227,6 +235,13 @@ def _mixtures(styles: Sequence[str]) -> list[list[tuple[str, float]]]:
     if len(parsed) > 1:
         raise UsageError(f"{folders[0]}: is a folder, whose pictures are taken each in turn and not mixed: give it alone")
     return [[(path, 1.0)] for path in pictures_in(folders[0])]
+
+
+def _check_run_options(way: Way, asked: Mapping[str, Any]) -> None:
+    """Raises UsageError for what a trained network has no use for: it paints in one go, with strokes of the size it learned."""
+    for key, default in (("steps", None), ("init", None), ("style_scale", 1.0)):
+        if way.run and asked[key] != default:
+            raise UsageError(f"--{key.replace('_', '-')} {asked[key]}: {way.run} is a run, whose network has no such option")
 
 
 def _check_masks(masks: Sequence[str], n_styles: int, way: Way, n_contents: int) -> None:

@@ -74,6 +74,9 @@ def style_transfer(
     weights: Annotated[
         str | None, typer.Option("--weights", help="gatys: weights of VGG-19 or SqueezeNet, .pth, .safetensors or .npz.")
     ] = None,
+    download: Annotated[
+        bool, typer.Option("--download", help="gatys: take VGG-19's weights, fetched once (575 MB) and checked.")
+    ] = False,
     checkpoint: Annotated[
         str | None, typer.Option("--checkpoint", help="Where STYLE is a run: best (default), latest, or a step.")
     ] = None,
@@ -110,6 +113,7 @@ def style_transfer(
         },
         changes=set_ or [],
         weights=weights,
+        download=download,
         checkpoint=checkpoint,
         out=out,
         preview=preview,

@@ -26,13 +26,17 @@ from artgen.style.methods import METHODS
 
 @dataclass(frozen=True)
 class Maker:
-    """What does the work, opened. checkpoint: SHA-256 of the weights that it looks through or is, or nothing."""
+    """What does the work, opened.
+
+    checkpoint: SHA-256 of the weights that it looks through or is, or nothing. about: what a user should know of them.
+    """
 
     family: str
     run: str
     checkpoint: str
     device: torch.device
     make: Callable[[StyleJob, Watch], Tensor]
+    about: str = ""
 
     def recipe(self, request: StyleRequest, seed: int) -> Recipe:
         return Recipe(
@@ -75,9 +79,13 @@ def open_maker(way: Way, device: str) -> Maker:
 
     assert way.weights is not None
     network = load_style_network(Path(way.weights.path), target)
-    return Maker(
-        f"style.{way.method}", "", way.weights.sha256, target, lambda job, watch: function(job, network, way.options, watch)
-    )
+    about = f"{way.weights.path}: {network.name}, SHA-256 {network.sha256}"
+
+    def through_network(job: StyleJob, watch: Watch) -> Tensor:
+        made: Tensor = function(job, network, way.options, watch)
+        return made
+
+    return Maker(f"style.{way.method}", "", network.sha256, target, through_network, about)
 
 
 def make_job(request: StyleRequest, given: Given, seed: int, device: torch.device) -> StyleJob:

@@ -106,6 +106,7 @@ def start_styling(
     asked: Mapping[str, Any],
     changes: Sequence[str],
     weights: str | None,
+    download: bool,
     checkpoint: str | None,
     out: str,
     preview: str | None,
@@ -122,6 +123,8 @@ def start_styling(
     paths = [parse_style(text)[0] for text in styles]
     check_names([content, *paths, *asked["masks"], asked["init"], weights, out, preview, sheet])
     chosen = secrets.randbelow(2**31) if seed is None else seed
+    if download:
+        weights = _downloaded(content, styles, asked, changes, weights, checkpoint, out)
     way = choose_way(styles, asked["method"], changes, weights, checkpoint)
     plan = make_plan(way, content, styles, asked, out, seed is None, chosen, force)
     for flag, file in (("-o", plan.pairs[0].out if plan.pairs else None), ("--preview", preview), ("--sheet", sheet)):
@@ -196,6 +199,7 @@ def _make_all(
     from artgen.cli.style_work import open_maker
 
     maker = open_maker(plan.way, device)
+    report.notes += [maker.about] if maker.about else []
     for pair in there:
         if pair.there != maker.checkpoint:  # a run was trained on since
             raise UsageError(f"{pair.out}: exists, and was made with other weights (--force makes it anew)")
@@ -268,3 +272,20 @@ def _size_notes(plan: Plan, size: int | None) -> list[str]:
                 f"{path} has {width} x {height} pixels, the result {DEFAULT_SIZE} on its longest side; --size {max(width, height)} keeps them all"
             )
     return notes[:1] if len(notes) < 2 else [f"{notes[0]} (and {len(notes) - 1} more)"]
+
+
+def _downloaded(
+    content: str,
+    styles: Sequence[str],
+    asked: Mapping[str, Any],
+    changes: Sequence[str],
+    weights: str | None,
+    checkpoint: str | None,
+    out: str,
+) -> str:
+    """The file of weights that --download fetches, or fetched before. What is wrong with the call is told first."""
+    from artgen.style.download import fetch_vgg19
+
+    way = choose_way(styles, asked["method"], changes, weights, checkpoint, download=True)
+    make_plan(way, content, styles, asked, out, any_seed=True, seed=0, force=True)
+    return str(fetch_vgg19())

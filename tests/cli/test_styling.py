@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
+import types
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,11 @@ from PIL import Image
 from artgen.cli.style_inputs import opaque_part
 from artgen.cli.style_request import parse_content_strength, parse_style
 from artgen.errors import UsageError
+from artgen.files import sha256_of
 from artgen.media.reading import read_recipe
 from tests.cli import toy_style
 from tests.cli.helpers import Call
-from tests.cli.toy_style import SEEN, SIZE, install, make_run, photo, pixels, plain
+from tests.cli.toy_style import SEEN, SIZE, ToyNetwork, install, make_run, photo, pixels, plain
 
 
 @pytest.fixture(autouse=True)
@@ -437,24 +440,34 @@ def test_a_run_is_alone_and_of_a_style_family(call: Call) -> None:
     assert "is a run of image.gan" in call.refused("style-transfer", "c.png", "other", *out)
 
 
-def test_a_method_that_looks_through_a_network(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    import sys
-    import types
-
-    Path("weights.npz").write_bytes(b"0.25")
-
-    def load(path: Path, device: Any) -> torch.nn.Module:
-        network = torch.nn.Linear(1, 1, bias=False)
-        torch.nn.init.constant_(network.weight, float(path.read_text()))
-        return network
-
+@pytest.fixture
+def networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights files hold one number."""
     module = types.ModuleType("artgen.style.networks")
-    module.load_style_network = load  # type: ignore[attr-defined]
+    module.load_style_network = lambda path, device: ToyNetwork(  # type: ignore[attr-defined]
+        "Toy-1", sha256_of(path), float(path.read_text())
+    )
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    transfer(call, "--method", "lookup", "--weights", "weights.npz")
+
+
+def test_a_method_that_looks_through_a_network(call: Call, networks: None) -> None:
+    Path("weights.npz").write_bytes(b"0.25")
+    made = transfer(call, "--method", "lookup", "--weights", "weights.npz")
     assert np.abs(pixels(Path("o.png")) - 255 / 4).max() <= 1
     recipe = read_recipe(Path("o.png")).recipes[0]
-    assert recipe.checkpoint == recipe.options["weights"]["sha256"]
+    assert recipe.checkpoint == recipe.options["weights"]["sha256"] == sha256_of(Path("weights.npz"))
+    assert f"weights.npz: Toy-1, SHA-256 {recipe.checkpoint}" in made["notes"]
     assert call("reproduce", "o.png").status == 0
     Path("weights.npz").write_bytes(b"0.5")
     assert "weights.npz: is not the file" in call.refused("reproduce", "o.png", "--force")
+
+
+def test_weights_that_are_fetched(call: Call, networks: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fetch() -> Path:
+        Path("fetched.pth").write_bytes(b"0.75")
+        return Path("fetched.pth")
+
+    monkeypatch.setattr("artgen.style.download.fetch_vgg19", fetch)
+    transfer(call, "--method", "lookup", "--download")
+    assert np.abs(pixels(Path("o.png")) - 255 * 0.75).max() <= 1
+    assert call("reproduce", "o.png").status == 0

@@ -150,6 +150,16 @@ def test_methods(call: Call) -> None:
     assert "w.npz: no such" in refused(call, "--method", "lookup", "--weights", "w.npz")
 
 
+def test_download_goes_with_a_method_that_needs_weights_and_without_others(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("artgen.style.download.fetch_vgg19", lambda: pytest.fail("a mistake is told before it is fetched"))
+    assert "--download: --method mean needs no weights; did you mean --method lookup" in refused(call, "--download")
+    lookup = ["--method", "lookup", "--download"]
+    assert "expected one of them" in refused(call, *lookup, "--weights", "w.npz")
+    assert "strength" in refused(call, *lookup, "--strength", 2)
+    assert "nowhere.png: no such" in refused(call, *lookup, style="nowhere.png")
+    assert "no such folder" in refused(call, *lookup, out="nowhere/o.png")
+
+
 # ---------------------------------------------------------------- places
 
 

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import types
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -52,10 +53,16 @@ def mean_style(job: StyleJob, options: ToyOptions, watch: Watch) -> Tensor:
     return goal + noise
 
 
-def lookup(job: StyleJob, network: nn.Module, options: ToyOptions, watch: Watch) -> Tensor:
-    """A method that needs a network: all pixels are its weight."""
-    value: Any = next(network.parameters())
-    return job.content * 0 + value.item()
+@dataclass
+class ToyNetwork:
+    name: str
+    sha256: str
+    value: float
+
+
+def lookup(job: StyleJob, network: ToyNetwork, options: ToyOptions, watch: Watch) -> Tensor:
+    """A method that needs a network: all pixels are its value."""
+    return job.content * 0 + network.value
 
 
 class ToyStyleConfig(RunConfig):
