@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 LINE_SECONDS = 15.0  # between lines where there is no terminal
+KNOWN = 0.05  # of the work, before which nobody can tell what is left: it begins with what is done once
 PREVIEW_SECONDS = 3.0  # between previews, …
 PREVIEW_SHARE = 0.1  # … which take no more of the time than this
 
@@ -39,10 +40,8 @@ class Watcher:
         self.title, self.signals, self.preview, self.bar = title, signals, preview, bar
         self.begun = self.last_line = time.monotonic()
         self.next_preview = self.begun
-        self.latest: tuple[int, int] = (0, 0)
 
     def __call__(self, done: int, of: int, picture: Callable[[], Tensor]) -> None:
-        self.latest = (done, of)
         if self.signals.caught is not None and done < of:
             raise Interrupted(done, of, picture())
         now = time.monotonic()
@@ -52,7 +51,8 @@ class Watcher:
         elif now - self.last_line > LINE_SECONDS and 0 < done < of:
             self.last_line = now
             left = (now - self.begun) * (of - done) / done
-            note(f"{self.title}: step {done:,} of {of:,}, {duration(left)} left")
+            told = f", {duration(left)} left" if done >= KNOWN * of else ""
+            note(f"{self.title}: step {done:,} of {of:,}{told}")
         if self.preview is not None and now >= self.next_preview and done < of:
             self.preview(picture(), done, of)
             took = time.monotonic() - now
