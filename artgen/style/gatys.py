@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from artgen.errors import ArtgenError, UsageError
 from artgen.style.gatys_options import GatysOptions
 from artgen.style.job import StyleJob, Watch, unwatched
 from artgen.style.networks import SMALLEST, StyleNetwork
+from artgen.style.resizing import made_periodic, resize
 from artgen.style.statistics import Gram, Moments, Sliced, Statistic, resize_region
 
 SHIFT = 8  # pixels that the picture is moved by at most: the stride of the layers that make strokes
@@ -23,7 +25,7 @@ LAST_RATE = 0.1  # the learning rate at the end of a scale, as a share of that a
 
 
 def gatys(job: StyleJob, network: StyleNetwork, options: GatysOptions, watch: Watch = unwatched) -> Tensor:
-    """The picture [3, height, width], 0 to 1, on the job's device.
+    """The picture [3, height, width], 0 to 1, on the CPU.
 
     At each scale the loss is
         style_weight Σ_l w_l D(S(F_l), S(style_l)) + content_weight Σ_l w_l |F_l - C_l|² / |C_l|² + tv_weight TV
@@ -32,28 +34,33 @@ def gatys(job: StyleJob, network: StyleNetwork, options: GatysOptions, watch: Wa
 
     Raises UsageError for pictures too small for the network and for layers that it has not, ArtgenError where the optimiser diverges.
     """
-    content = job.content.to(job.device)[None]
     _check(job, network, options)
     if job.strength == 0:
-        return content[0].clone()
+        return job.content.cpu().clone()
     if job.device.type == "cpu":
         keep_freed_memory()
     generator = torch.Generator().manual_seed(job.seed)
-    height, width = content.shape[2:]
+    height, width = job.content.shape[1:]
+    content = made_periodic(job.content) if job.seamless else job.content
     plan = plan_scales(height, width, options, job.steps)
     steps, work, done = sum(scale.steps for scale in plan), sum(scale.work for scale in plan), 0
-    picture = content if job.init is None else job.init.to(job.device)[None]
+    picture = (content if job.init is None else job.init).to(job.device)[None]
+
+    def full_size(mean: _Mean) -> Tensor:
+        return resize(mean.value()[0], (height, width), job.seamless).clamp_(0, 1).cpu()
+
     for scale in plan:
-        objective = _Objective(job, network, options, scale, generator)
-        picture = resize(picture, scale.height, scale.width)
+        here = resize(content, scale.size, job.seamless).clamp_(0, 1).to(job.device)[None]
+        objective = _Objective(job, here, network, options, scale, generator)
+        picture = resize(picture[0], scale.size, job.seamless).clamp_(0, 1)[None]
         for mean in _optimise(picture, objective, options, scale.steps, generator):
             done += scale.height * scale.width
             # Steps of a mean scale, so that the time left is told rightly.
-            watch(done * steps // work, steps, lambda now=mean: resize(now.value(), height, width)[0])  # type: ignore[misc]
+            watch(done * steps // work, steps, partial(full_size, mean))
         picture = mean.value()
         if not picture.isfinite().all():
             raise ArtgenError("gatys: the picture is no longer finite; a smaller learning_rate, or optimizer=adam, is steadier")
-    return picture[0].clamp(0, 1)
+    return picture[0].clamp(0, 1).cpu()
 
 
 def _optimise(
@@ -98,6 +105,10 @@ class Scale:
     factor: float  # of the full size
 
     @property
+    def size(self) -> tuple[int, int]:
+        return self.height, self.width
+
+    @property
     def work(self) -> int:
         """Pixels in all steps: what the time goes by."""
         return self.steps * self.height * self.width
@@ -122,14 +133,6 @@ def plan_scales(height: int, width: int, options: GatysOptions, steps: int | Non
     ]
 
 
-def resize(picture: Tensor, height: int, width: int) -> Tensor:
-    """[n, 3, h, w], 0 to 1 -> [n, 3, height, width], without aliasing."""
-    if picture.shape[2:] == (height, width):
-        return picture.detach().clone()
-    resized = F.interpolate(picture.detach(), (height, width), mode="bicubic", antialias=True, align_corners=False)
-    return resized.clamp_(0, 1)
-
-
 # ---------------------------------------------------------------- the loss
 
 
@@ -137,7 +140,13 @@ class _Objective:
     """The loss at one scale. Targets are computed once."""
 
     def __init__(
-        self, job: StyleJob, network: StyleNetwork, options: GatysOptions, scale: Scale, generator: torch.Generator
+        self,
+        job: StyleJob,
+        content: Tensor,
+        network: StyleNetwork,
+        options: GatysOptions,
+        scale: Scale,
+        generator: torch.Generator,
     ) -> None:
         self.network, self.wrap, self.generator = network, job.seamless, generator
         self.style_layers = options.style_layers or network.style_layers
@@ -148,7 +157,7 @@ class _Objective:
         # A tenth at content strength 0, ten times at 1.
         self.content_weight = options.content_weight * 100 ** (job.content_strength - 0.5)
         self.tv_weight = options.tv_weight
-        self.content = resize(job.content.to(job.device)[None], scale.height, scale.width)
+        self.content = content
         self.regions, self.shares = _regions(job, self.content)
         self.styles = self._see_styles(job, scale)
         self.seen: dict[tuple[int, int], dict[str, Tensor]] = {}
@@ -191,10 +200,9 @@ class _Objective:
         """Layer -> a target for each region, or one for all styles mixed if there is no region."""
         found: dict[str, list[Any]] = {layer: [] for layer in self.style_layers}
         for style in job.styles:
-            pixels = style.pixels.to(job.device)[None]
-            least = self.network.smallest
-            size = [max(least, round(side * scale.factor)) for side in pixels.shape[2:]]
-            for layer, maps in self.network.maps(resize(pixels, *size), self.style_layers).items():
+            size = [max(self.network.smallest, round(side * scale.factor)) for side in style.pixels.shape[1:]]
+            pixels = resize(style.pixels.to(job.device), size).clamp_(0, 1)[None]
+            for layer, maps in self.network.maps(pixels, self.style_layers).items():
                 found[layer].append(self.statistic(maps))
         if self.regions == [None]:
             return {layer: [self.statistic.mix(targets, job.weights)] for layer, targets in found.items()}

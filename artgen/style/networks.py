@@ -176,7 +176,7 @@ def _squeezenet(
         sha256,
         tuple(stages),
         *_statistics(network.convention, device),
-        style_layers=dict.fromkeys(("conv1", "fire2", "fire3", "fire4", "fire5"), 0.2),
+        style_layers={"conv1": 0.25, "fire2": 0.25, "fire4": 0.2, "fire6": 0.2, "fire8": 0.1},
         content_layers={"fire5": 1.0},
         dtype=dtype,
     )
