@@ -202,6 +202,12 @@ ODD_PICTURES = {
     "data.classes": "true",
     "sample.class_name": "null: 1e3",
 }
+ODD_STYLE = {
+    "data.path": "['a: b.png', 春.png, truchet]",
+    "data.background": "#F4ecd8",
+    "style.image": "['a: b.png', 'null: 1e3', 春.png]",
+    "sample.mix": "0.25,1e-3,0",
+}
 ODD_MUSIC = {
     "data.path": "['a: b.mid', 春.mid, bach]",
     "data.transpose": "[-5, 6]",
@@ -213,12 +219,14 @@ ODD_MUSIC = {
 @pytest.mark.parametrize("family", family_names())
 def test_a_saved_config_is_the_same_when_it_is_loaded_again(tmp_path: Path, family: str) -> None:
     kind = family.split(".")[0]
-    odd = {**ODD, **{"text": ODD_TEXT, "music": ODD_MUSIC}.get(kind, ODD_PICTURES)}
+    odd = {**ODD, **{"text": ODD_TEXT, "music": ODD_MUSIC, "style": ODD_STYLE}.get(kind, ODD_PICTURES)}
     config = load(tmp_path, "", f"family={family}", *(f"{key}={value}" for key, value in odd.items()))
     if kind == "text":
         assert config.sample.stop == ["true", "\n", "~", "1e3"]
     elif kind == "music":
         assert (config.data.transpose, config.sample.instrument) == ((-5, 6), ["5", "null: 1e3"])
+    elif kind == "style":
+        assert (config.data.background, config.sample.mix) == ("#f4ecd8", [0.25, 1e-3, 0])
     else:
         assert (config.data.background, config.sample.class_name) == ("#f4ecd8", "null: 1e3")
     saved = tmp_path / "elsewhere" / "config.yaml"

@@ -109,8 +109,17 @@ def request_class(command: str, config: RunConfig, where: str) -> type[Request]:
     for request in requests:
         if request.medium == medium:
             return request
+    if medium == "style":
+        raise UsageError(f"{where}: is a style run ({config.family}): {next_call(config, where)}")
     media = " or ".join(request.medium for request in requests)
     raise UsageError(f"{where}: is a {medium} run ({config.family}), artgen {command} takes a {media} run")
+
+
+def next_call(config: RunConfig, run: str) -> str:
+    """The call that makes works with a run. run: as the shell takes it."""
+    section: Any = getattr(config, "sample", None)
+    call: str = getattr(section, "used_by", "artgen sample {run}")
+    return call.replace("{run}", run)
 
 
 def start_making(

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from artgen.cli.making import next_call
 from artgen.config import RunConfig, load_config, to_yaml
 from artgen.engine import run as runs
 from artgen.errors import UsageError
@@ -34,6 +35,7 @@ class TrainReport:
     parameters: int
     signal: int | None = None
     score_name: str = "held-out loss"  # what validation_loss is
+    next_call: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -49,7 +51,7 @@ class TrainReport:
             return f"{self.run} has its {self.step:,} steps already; longer: {more}"
         held_out = "" if self.validation_loss is None else f", {self.score_name} {self.validation_loss:.4f}"
         best = f" (best at step {self.best_step:,})" if self.best_step not in (None, self.step) else ""
-        return f"trained {self.run} in {duration(self.seconds)}{held_out}{best}; next: artgen sample {run}"
+        return f"trained {self.run} in {duration(self.seconds)}{held_out}{best}; next: {self.next_call}"
 
 
 def start_training(
@@ -98,6 +100,7 @@ def start_training(
         parameters=parameters,
         signal=fitted.interrupted,
         score_name=family.score_name,
+        next_call=next_call(config, shlex.quote(str(path))),
     )
 
 
