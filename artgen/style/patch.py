@@ -31,6 +31,7 @@ from artgen.style.strokes import REACH, StrokeFilters, learn_strokes
 
 PATCHES = 20_000  # of a style that are kept at each level
 NEIGHBOURHOOD = 3  # answers of filters are compared in patches of 3 x 3
+EDGE_LEVELS = 3  # of the pyramid whose edges are kept: of 2, 4 and 8 pixels
 STROKE_LEVELS = 2  # of the pyramid have filters
 STRIDE = 2  # of patches at scales of FINE pixels and more
 FINE = 128
@@ -74,9 +75,13 @@ class _Work:
                     "give a larger picture, or --style-scale"
                 )
         self.content_weight = options.content_weight * 16 ** (2 * job.content_strength - 1)
-        self.detail = min(1.0, options.detail * 2 * job.content_strength)
+        # Adam takes full steps however little is asked: with less strength it must not wander from the content meanwhile.
+        self.learning_rate = options.learning_rate * min(1.0, 2 * job.strength)
+        self.detail = 1 - job.strength * (1 - min(1.0, options.detail * 2 * job.content_strength))
 
     def run(self) -> Tensor:
+        if self.job.strength == 0:
+            return self.content.cpu().clone()
         sizes = _sizes(self.content.shape[1:], self.options)
         steps = [self._steps(size) for size in sizes]
         cost = [count * height * width for count, (height, width) in zip(steps, sizes, strict=True)]
@@ -103,11 +108,10 @@ class _Work:
 
     def _descend(self, scale: _Scale, picture: Tensor, steps: int, before: float, part: float) -> Tensor:
         """Adam, with a learning rate that falls along a line. before, part: which share of all work is done, and is done here."""
-        options = self.options
         picture = picture.clamp(0, 1).to(self.device).requires_grad_()
-        adam = torch.optim.Adam([picture], lr=options.learning_rate, betas=(0.9, 0.99))
+        adam = torch.optim.Adam([picture], lr=self.learning_rate, betas=(0.9, 0.99))
         for step in range(steps):
-            adam.param_groups[0]["lr"] = options.learning_rate * (1 - (1 - LAST) * step / steps)
+            adam.param_groups[0]["lr"] = self.learning_rate * (1 - (1 - LAST) * step / steps)
             picture.grad = scale.gradient(picture.detach())
             adam.step()
             with torch.no_grad():
@@ -154,7 +158,14 @@ class _Scale:
             if min(size) >> number < options.patch + STRIDE + 1:
                 break
             self.levels.append(_Level(work, number, sets, groups, STRIDE if number == 0 and max(size) >= FINE else 1))
-        self.edges = Edges(self.coloured, job.seamless, work.content_weight)
+        self.edges = []
+        level = self.coloured
+        for number in range(EDGE_LEVELS):
+            if number:
+                level = F.avg_pool2d(level[None], 2)[0]
+            self.edges.append(Edges(level, job.seamless, work.content_weight / EDGE_LEVELS))
+            if min(level.shape[1:]) < 4:
+                break
 
     def grain(self, picture: Tensor) -> Tensor:
         """A little noise, from which strokes can grow where the content has nothing to begin with."""
@@ -163,17 +174,16 @@ class _Scale:
 
     def gradient(self, picture: Tensor) -> Tensor:
         """Of all that is asked of the picture [3, h, w]."""
-        total = self.edges.gradient(picture)
         with torch.enable_grad():
             source = picture.requires_grad_(True)
-            level, padded = source[None], []
-            for number in range(len(self.levels)):
-                if number:
-                    level = F.avg_pool2d(level, 2)
-                padded.append(_pad(level, self.seamless))
-        gradients = [level.gradient(pixels.detach()) for level, pixels in zip(self.levels, padded, strict=True)]
-        if padded:
-            total += torch.autograd.grad(padded, source, gradients)[0]
+            levels = [source[None]]
+            while len(levels) < max(len(self.levels), len(self.edges)):
+                levels.append(F.avg_pool2d(levels[-1], 2))
+            padded = [_pad(level, self.seamless) for level in levels[: len(self.levels)]]
+        outputs = levels[: len(self.edges)] + padded
+        gradients = [edges.gradient(level.detach()[0])[None] for edges, level in zip(self.edges, levels, strict=False)]
+        gradients += [level.gradient(pixels.detach()) for level, pixels in zip(self.levels, padded, strict=True)]
+        total = torch.autograd.grad(outputs, source, gradients)[0]
         picture.requires_grad_(False)
         return total
 
@@ -183,7 +193,7 @@ class _Level:
 
     def __init__(self, work: _Work, number: int, sets: Sequence[Tensor], groups: Sequence[_Group], stride: int) -> None:
         options, generator = work.options, work.generator
-        self.options, self.generator, self.tile = options, generator, options.tile
+        self.options, self.generator, self.tile = options, generator, options.tile // REACH * REACH  # all begin on one grid
         self.stride, self.device = stride, work.device
         self.groups = groups
         self.regions = [
@@ -307,7 +317,7 @@ class _Term:
         if values is None:
             return tile.sum() * 0
         flat = values.flatten(1)
-        total = flat.new_zeros(())
+        total = flat[:, :1].sum() * 0  # where no style is wanted nothing is asked
         for table, region in zip(self.tables, self.level.regions, strict=True):
             if table is None:
                 continue
