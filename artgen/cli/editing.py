@@ -79,7 +79,7 @@ class PictureEdit(SheetRequest):
         error = samples[0].figures.get("rmse")
         return line if error is None else f"{line}; root mean square error {error:.4f} (0: the same, 1: black for white)"
 
-    def notes(self, config: RunConfig) -> list[str]:
+    def notes(self, config: RunConfig, samples: Sequence[Sample]) -> list[str]:
         if self.picture is None:
             return []
         size, (width, height) = config.data.size, read_picture(self.picture, config.data)[1]  # type: ignore[attr-defined]

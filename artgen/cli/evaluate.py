@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from artgen.cli.common import DeviceOption, ForceOption, JsonOption, emit
+from artgen.cli.common import DeviceOption, ForceOption, JsonOption, SetOption, emit
 
 
 def evaluate(
@@ -79,13 +79,15 @@ def evaluate(
         int | None,
         typer.Option("--style-size", min=16, help="Style transfer: pixels of the styles' longer side. Default: the result's."),
     ] = None,
+    set_: SetOption = None,
     checkpoint: Annotated[str, typer.Option("--checkpoint", help="best, latest, or a step.")] = "best",
     device: DeviceOption = None,
     force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Score a trained run, or a result of style transfer: quality, variety, and whether it copies."""
-    of_runs = {"data": data, "samples": samples, "stride": stride, "features": features, "pairs": pairs, "batch": batch}
+    of_runs: dict[str, Any] = {"data": data, "samples": samples, "stride": stride, "features": features, "pairs": pairs}
+    of_runs |= {"batch": batch, "set": set_}
     of_style = {"content": content, "style": style, "weights": weights, "size": size, "style-size": style_size}
     if content is not None and style:
         _refuse(of_runs, "of runs alone; of style transfer there are", of_style)
@@ -95,9 +97,11 @@ def evaluate(
         return
     _refuse(of_style, "of style transfer, which needs both --content and --style; of runs there are", of_runs)
 
+    from artgen.cli.making import parse_changes, sample_options
     from artgen.engine.run import open_run
 
     _, config = open_run(run)  # a mistake in the call is told before torch is imported
+    options = sample_options(config, parse_changes(set_ or []))
     given: dict[str, Any] = {"stride": stride, "features": features, "pairs": pairs, "batch": batch, "force": force or None}
     given = {name: value for name, value in given.items() if value is not None}
     _check_files(features, pairs, force)
@@ -109,6 +113,7 @@ def evaluate(
     family = family_class(config.family)
     _check_options(config.family, given, family.evaluation_options)
     trained = open_trained(run, checkpoint, device or "auto")
+    trained.family.config = trained.config.model_copy(update={"sample": options})
     paths = resolve_paths(type(trained.config.data), {"path": data}, Path.cwd())["path"] if data else None  # type: ignore[attr-defined]
     n_samples = family.evaluated if samples is None else samples
     card = trained.family.evaluate(trained.networks, trained.run.data, paths, n_samples=n_samples, seed=seed, **given)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -78,7 +79,7 @@ class Harmony(MusicRequest):
         seconds = (time.perf_counter() - begun) / n
         return [Sample(work, {"seconds": seconds, **describe(work)}) for work in works]
 
-    def notes(self, config: RunConfig) -> list[str]:
+    def notes(self, config: RunConfig, samples: Sequence[Sample]) -> list[str]:
         given = self.given(config.data.steps)  # type: ignore[attr-defined]
         onset = given.source.notes["onset"] * config.data.steps  # type: ignore[attr-defined]
         off = int((np.abs(onset - np.round(onset)) > OFF_GRID).sum())

@@ -40,6 +40,10 @@ class Request(Section):
         """The request with what a recipe must know of the files that it and the options name, such as their hashes."""
         return self
 
+    def applicable(self, options: Any) -> Any:
+        """The options without what its works do not heed, which is not to stand in their recipes."""
+        return options
+
     def check_work(self, config: RunConfig, options: Any) -> None:
         """Raises UsageError for what is wrong with the work, wherever it goes, and can be told before torch is imported."""
 
@@ -67,7 +71,7 @@ class Request(Section):
         """A work in a report for programs."""
         return sample.figures
 
-    def notes(self, config: RunConfig) -> list[str]:
+    def notes(self, config: RunConfig, samples: Sequence[Sample]) -> list[str]:
         """What a person should know about the works, a line each."""
         return []
 
@@ -147,6 +151,7 @@ def start_making(
     request = validate(kind, _without_none(asked), where=command)
     options = sample_options(config, {**changes, **_without_none(given)})
     request.check_work(config, options)
+    options = request.applicable(options)
     check_places(request, config, options, n, out, force)
     request = request.settled(options)
 
@@ -159,7 +164,7 @@ def start_making(
         recipes = [make_recipe(command, trained, run, options, request, seed, i, len(samples)) for i in range(len(samples))]
         for place in out:
             files += request.write([made.work for made in samples], place, recipes, force)
-    return Report(run, seed, request, options, samples, files, trained.checkpoint.step, request.notes(config))
+    return Report(run, seed, request, options, samples, files, trained.checkpoint.step, request.notes(config, samples))
 
 
 def check_places(request: Request, config: RunConfig, options: Section, n: int, out: Sequence[str | Path], force: bool) -> None:

@@ -20,6 +20,17 @@ SamplerOption = Annotated[str | None, typer.Option("--sampler", help="Pictures o
 GuidanceOption = Annotated[
     float | None, typer.Option("--guidance", help="Pictures of a flow: above 1 past what the class asks for.")
 ]
+AvoidCopiesOption = Annotated[
+    bool,
+    typer.Option(
+        "--avoid-copies",
+        help="Pictures: make anew what is nearer to a training picture than real pictures are to each other.",
+    ),
+]
+OwnDataOption = Annotated[
+    list[str] | None,
+    typer.Option("--data", help="With --avoid-copies: where the training pictures are now, if they were moved."),
+]
 ColumnsOption = Annotated[
     int | None, typer.Option("--columns", help="Pictures side by side on a sheet. Default: as many as rows, or one more.")
 ]

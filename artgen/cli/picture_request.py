@@ -36,6 +36,13 @@ class PictureRequest(Request):
     def background_rgb(self) -> tuple[int, int, int] | None:
         return rgb(self.background) if self.background else None
 
+    def applicable(self, options: Any) -> Any:
+        return options.model_copy(update={"avoid_copies": False})  # of the commands, only `sample` holds works against pictures
+
+    def check_work(self, config: RunConfig, options: Any) -> None:
+        if options.avoid_copies and not config.sample.avoid_copies:  # type: ignore[attr-defined]
+            raise UsageError("--set avoid_copies: only artgen sample and evaluate can, expected one of them")
+
     def check(self, config: RunConfig, options: Any, n: int, out: str | Path | None, force: bool) -> None:
         if out is None:
             raise UsageError(f"pictures cannot go to the terminal; give {self.places}")

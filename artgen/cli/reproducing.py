@@ -28,8 +28,13 @@ class ReproduceReport:
         return f"{self.again}: {verdict}"
 
 
-def start_reproducing(file: Path, run: Path | None, out: Path | None, force: bool, device: str | None) -> ReproduceReport:
-    """Makes anew what `file`'s recipes say, writes it to `out`, and compares. Raises where the run's weights are others."""
+def start_reproducing(
+    file: Path, run: Path | None, out: Path | None, force: bool, device: str | None, data: list[str] | None = None
+) -> ReproduceReport:
+    """Makes anew what `file`'s recipes say, writes it to `out`, and compares. Raises where the run's weights are others.
+
+    run, data: where the run, and the training pictures of what was made without copies, are now.
+    """
     from artgen.cli.making import from_recipe, make_recipe
     from artgen.engine.run import RunFolder, open_run, open_trained
     from artgen.media.reading import read_recipe
@@ -39,6 +44,8 @@ def start_reproducing(file: Path, run: Path | None, out: Path | None, force: boo
     target = out or file.with_name(f"{file.stem}-again{file.suffix}")
     if target.is_dir():
         target = target / file.name
+    if data and not first.options.get("avoid_copies"):
+        raise UsageError(f"--data: {file} was made without --avoid-copies, no training pictures are needed")
     if first.command == "style-transfer":
         from artgen.cli.restyling import reproduce_style
 
@@ -59,7 +66,8 @@ def start_reproducing(file: Path, run: Path | None, out: Path | None, force: boo
     # Works of one call share a batch, so all of them are made again together, also those that are in other files.
     n = first.n_samples
     _check_numbers(file, found.recipes, n)
-    samples = request.make(trained, options, n, first.seed)
+    making = request.model_copy(update={"data": data}) if data else request
+    samples = making.make(trained, options, n, first.seed)
     _check_numbers(file, found.recipes, len(samples))
     works = [samples[recipe.index].work for recipe in found.recipes]
     recipes = [

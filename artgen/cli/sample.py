@@ -17,10 +17,12 @@ from artgen.cli.music_options import (
     TempoOption,
 )
 from artgen.cli.picture_options import (
+    AvoidCopiesOption,
     BackgroundOption,
     ClassOption,
     ColumnsOption,
     GuidanceOption,
+    OwnDataOption,
     PaddingOption,
     SamplerOption,
     StepsOption,
@@ -64,6 +66,8 @@ def sample(
     sampler: SamplerOption = None,
     steps: StepsOption = None,
     guidance: GuidanceOption = None,
+    avoid_copies: AvoidCopiesOption = False,
+    data: OwnDataOption = None,
     grid: Annotated[bool, typer.Option("--grid", help="All pictures on one sheet, -o FILE.png.")] = False,
     columns: ColumnsOption = None,
     padding: PaddingOption = None,
@@ -113,6 +117,7 @@ def sample(
         "sampler": sampler,
         "steps": steps,
         "guidance": guidance,
+        "avoid_copies": avoid_copies or None,
         "bars": bars,
         "tempo": tempo,
         "key": key,
@@ -122,6 +127,7 @@ def sample(
     }
     asked = {
         "grid": grid or None,
+        "data": data or None,
         "columns": columns,
         "padding": padding,
         "background": background,

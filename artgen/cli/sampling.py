@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from artgen.cli.making import Request, Stream
 from artgen.cli.music_request import MusicRequest
 from artgen.cli.picture_request import SheetRequest, progress
-from artgen.config import RunConfig
+from artgen.config import RunConfig, resolve_paths
 from artgen.engine.run import TrainedModel
 from artgen.errors import UsageError
 from artgen.media.places import is_folder
@@ -55,6 +55,14 @@ class PictureSample(SheetRequest):
     """Pictures: one, a sheet of several, or a file for each."""
 
     grid: bool = False
+    data: list[str] | None = None  # where the pictures are that the run learned from; None: where its config says
+
+    def applicable(self, options: Any) -> Any:
+        return options
+
+    def check_work(self, config: RunConfig, options: Any) -> None:
+        if self.data and not options.avoid_copies:
+            raise UsageError("--data: goes with --avoid-copies; without it no training pictures are needed")
 
     def check(self, config: RunConfig, options: Any, n: int, out: str | Path | None, force: bool) -> None:
         super().check(config, options, n, out, force)
@@ -62,11 +70,19 @@ class PictureSample(SheetRequest):
             raise UsageError(f"{out}: a folder gets a file for each picture, --grid needs one: -o FILE.png")
 
     def make(self, trained: TrainedModel, options: Any, n: int, seed: int, stream: Stream | None = None) -> list[Sample]:
+        if options.avoid_copies:
+            data = type(trained.config.data)  # type: ignore[attr-defined]
+            trained.family.learned_from(resolve_paths(data, {"path": self.data}, Path.cwd())["path"] if self.data else None)
         with progress(n, "picture") as reach:
             made: list[Sample] = trained.family.sample(
                 trained.networks, options, n=n, seed=seed, stream=lambda done, _: reach(done)
             )
         return made
+
+    def notes(self, config: RunConfig, samples: Sequence[Sample]) -> list[str]:
+        from artgen.image.avoiding import tell_avoided
+
+        return tell_avoided([sample.figures for sample in samples])
 
 
 class MusicSample(MusicRequest):

@@ -19,6 +19,9 @@ class PictureSampleConfig(Section):
         1.0, ge=0, le=2, description="how far latents go from their mean: less is plainer and surer, 0 the mean itself"
     )
     batch: PositiveInt = Field(32, description="pictures made together; fewer needs less memory")
+    avoid_copies: bool = Field(
+        False, description="make anew what is nearer to a training picture than real pictures are to each other"
+    )
 
 
 class FlowSampleConfig(PictureSampleConfig):

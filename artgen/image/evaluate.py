@@ -22,13 +22,20 @@ from artgen.data.pictures import PictureSet
 from artgen.errors import UsageError
 from artgen.families.base import Networks
 from artgen.files import atomic_write, check_writable
+from artgen.image.avoiding import tell_avoided
 from artgen.image.batches import to_tensor
 from artgen.image.real_pictures import Halves, Real, find_real
 from artgen.metrics.classes import class_accuracy
 from artgen.metrics.distribution import Vectors, fid, kid, manifold
 from artgen.metrics.estimate import Estimate
 from artgen.metrics.features import FeatureNetwork, load_features
-from artgen.metrics.picture_copying import CopyReport, copy_report, feature_nearness, side_by_side
+from artgen.metrics.picture_copying import (
+    CopyReport,
+    copy_report,
+    feature_nearness,
+    held_out_to_calibrate_on,
+    side_by_side,
+)
 from artgen.metrics.picture_diversity import diversity, duplicates
 from artgen.metrics.pictures import pixel_vectors
 from artgen.metrics.scorecard import ScoreCard
@@ -63,6 +70,8 @@ def evaluate_pictures(
     if 0 < n_samples < least:
         raise UsageError(f"--samples {n_samples}: too few to compare, expected {least} or more; 0 judges no samples")
     real = find_real(family.config.data, family.of, paths)
+    if real.own is not None:
+        family.pictures = real.own  # avoid_copies needs them, too
     if pairs is not None:
         _check_pairs(pairs, force, real, n_samples)
     network = load_features(features, next(next(iter(networks.values())).parameters()).device) if features else None
@@ -78,6 +87,7 @@ def evaluate_pictures(
     options = family.config.sample.model_copy(update=asked)
     with _bar("samples", n_samples) as bar:
         made = family.sample(networks, options, n_samples, seed, lambda done, _: bar.update(done - bar.n))
+    card.pages += [f"avoid_copies: {line}" for line in tell_avoided([sample.figures for sample in made])]
     samples = np.stack([sample.work for sample in made])
     report = judge(card, samples, [sample.figures.get("class") for sample in made], real, network, seed)
     if pairs is not None:
@@ -175,11 +185,12 @@ def _add_classes(
 def _add_copying(
     card: ScoreCard, samples: Pixels, own: PictureSet, network: FeatureNetwork | None, vectors: Vectors, seed: int
 ) -> CopyReport:
-    report = copy_report(samples, own.train, own.validation, seed=seed)
+    held_out = held_out_to_calibrate_on(own.train, own.validation)
+    report = copy_report(samples, own.train, held_out, seed=seed)
     near = {"": report.relative, "_pixels": report.distance}
     if network is not None:
         with _bar("features", own.n_pictures) as bar:
-            of_own = network(own.train, bar.update), network(own.validation, bar.update)
+            of_own = network(own.train, bar.update), None if held_out is None else network(held_out, bar.update)
         near["_features"] = feature_nearness(vectors, *of_own, seed=seed)
     for name, found in near.items():
         by = {"": "", "_pixels": " by pixels", "_features": " by features"}[name]

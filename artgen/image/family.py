@@ -8,9 +8,8 @@ and directions are directions of codes.
 
 from __future__ import annotations
 
-import time
 from abc import abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -26,8 +25,10 @@ from artgen.data.pictures import PictureSet, load_pictures
 from artgen.errors import UsageError, did_you_mean
 from artgen.families.base import Family, Networks, Sample, Share, device_of
 from artgen.families.facts import read_facts, write_facts
+from artgen.image.avoiding import CopyJudge, make_all
 from artgen.image.batches import Batch, ShuffledPictures, to_pixels, to_signal, to_tensor
 from artgen.image.config import PictureSampleConfig
+from artgen.image.real_pictures import find_own
 from artgen.metrics.scorecard import Figure, ScoreCard
 from artgen.registry import family_class, family_names
 
@@ -202,19 +203,22 @@ class PictureFamily(Family[C]):
 
     @property
     def judging(self) -> PictureSampleConfig:
-        """How the samples of validations and previews are made: of all classes, and where it takes long, more quickly."""
+        """How the samples of validations and previews are made: of all classes, as they come, and where it takes long, more
+        quickly."""
         options: PictureSampleConfig = self.config.sample  # type: ignore[attr-defined]
-        return options.model_copy(update={"class_name": None})
+        return options.model_copy(update={"class_name": None, "avoid_copies": False})
 
     # ---- sampling
 
     def latents(self, seed: int, first: int, n: int, device: torch.device | None = None) -> Tensor:
         """Latents [n, *latent_shape] of the samples first … first + n - 1 of a seed; each depends on seed and number alone."""
-        rows = []
-        for index in range(first, first + n):
-            state = np.random.SeedSequence([seed, index]).generate_state(1, np.uint64)[0] >> 1
-            rows.append(torch.randn(self.latent_shape, generator=torch.Generator().manual_seed(int(state))))
-        return torch.stack(rows).to(device or torch.device("cpu"))
+        return torch.stack([self._latent(seed, index, 0) for index in range(first, first + n)]).to(device or "cpu")
+
+    def _latent(self, seed: int, index: int, attempt: int) -> Tensor:
+        """Of sample `index` of a seed; attempt 1 and more: of what is made in its place."""
+        words = np.random.SeedSequence([seed, index], spawn_key=(attempt,) if attempt else ())
+        state = int(words.generate_state(1, np.uint64)[0] >> 1)
+        return torch.randn(self.latent_shape, generator=torch.Generator().manual_seed(state))
 
     def labels(self, class_name: str | None, first: int, n: int, device: torch.device | None = None) -> Tensor | None:
         """Classes int64 [n] of the samples first … first + n - 1: the named one, or all in turn; None where there are none.
@@ -240,23 +244,26 @@ class PictureFamily(Family[C]):
         seed: int,
         stream: Callable[[int, str], None] | None = None,
     ) -> list[Sample]:
-        """`n` pictures, uint8 [height, width, channels]. Sample i of a seed is the same picture whatever n is."""
+        """`n` pictures, uint8 [height, width, channels]. Sample i of a seed is the same picture whatever n is.
+
+        With `options.avoid_copies`, what is too near to a training picture is made anew (artgen.image.avoiding); the figures
+        of each sample then say how often and how near it is. Raises UsageError where the training pictures are not there.
+        """
         assert isinstance(options, PictureSampleConfig)
         device = device_of(networks)
-        samples = []
-        for first in range(0, n, options.batch):
-            count = min(options.batch, n - first)
-            labels = self.labels(options.class_name, first, count, device)
-            begun = time.perf_counter()
-            codes = self.codes(networks, self.latents(seed, first, count, device), labels, options)
-            works = self.pixels(networks, codes, labels, options)
-            seconds = (time.perf_counter() - begun) / count
-            for i, work in enumerate(works):
-                named = {} if labels is None else {"class": self.of.class_names[int(labels[i])]}
-                samples.append(Sample(work, {"seconds": seconds, **named}))
-            if stream:
-                stream(first + count, "")
-        return samples
+        labels = self.labels(options.class_name, 0, n, device)
+        judge = self._copy_judge if options.avoid_copies else None
+
+        def make(places: Sequence[int], attempt: int) -> Pixels:
+            chosen = None if labels is None else labels[list(places)]
+            latents = torch.stack([self._latent(seed, place, attempt) for place in places]).to(device)
+            return self.pixels(networks, self.codes(networks, latents, chosen, options), chosen, options)
+
+        made = make_all(make, n, options.batch, judge, (lambda done: stream(done, "")) if stream else None)
+        names = [{}] * n if labels is None else [{"class": self.of.class_names[label]} for label in labels.tolist()]
+        return [
+            Sample(one.work, {"seconds": one.seconds, **name, **one.figures}) for one, name in zip(made, names, strict=True)
+        ]
 
     @torch.no_grad()
     def pixels(self, networks: Networks, codes: Tensor, labels: Tensor | None, options: PictureSampleConfig) -> Pixels:
@@ -287,6 +294,23 @@ class PictureFamily(Family[C]):
         return []
 
     # ---- helpers
+
+    def learned_from(self, paths: list[str] | None = None) -> PictureSet:
+        """The pictures that the run learned from. paths: where they are now; None: where its config says.
+
+        Raises UsageError where they are not there.
+        """
+        if self.pictures is None:
+            data = self.config.data  # type: ignore[attr-defined]
+            found, missing = find_own(data.model_copy(update={"path": paths}) if paths else data, self.of)
+            if found is None:
+                raise UsageError(f"avoid_copies: {missing}; --data names the pictures that the run learned from")
+            self.pictures = found
+        return self.pictures
+
+    @cached_property
+    def _copy_judge(self) -> CopyJudge:
+        return CopyJudge(self.learned_from())
 
     def _unable(self, method: str, what: str, others: str) -> UsageError:
         """That this family has no such method, and which have: `others` is their verb."""

@@ -54,7 +54,7 @@ def find_real(data: PictureDataConfig, of: Any, paths: list[str] | None) -> Real
     Raises UsageError where there are none, or `paths` cannot be read.
     """
     given = _given(data, paths) if paths else None
-    own, missing = (given, "") if given and given.fingerprint == of.fingerprint else _own(data, of)
+    own, missing = (given, "") if given and given.fingerprint == of.fingerprint else find_own(data, of)
     found = own if given is None else given
     if found is None:
         raise UsageError(f"no real pictures to compare with: {missing}; --data names some")
@@ -68,6 +68,17 @@ def find_real(data: PictureDataConfig, of: Any, paths: list[str] | None) -> Real
     return Real(pixels, labels, class_names, what, own, missing)
 
 
+def find_own(data: PictureDataConfig, of: Any) -> tuple[PictureSet | None, str]:
+    """What a run learned from, at `data.path`; None, and why, where it is not there. of: the run's PictureFacts."""
+    try:
+        found = load_pictures(data)
+    except ArtgenError as error:
+        return None, f"what the run learned from is not there ({error})"
+    if found.fingerprint != of.fingerprint:
+        return None, f"what is now in {', '.join(data.path)} is not what the run learned from"
+    return found, ""
+
+
 def _given(data: PictureDataConfig, paths: list[str]) -> PictureSet:
     """The pictures of `paths`, made as a run's are. They may have no classes where the run's have."""
     config = data.model_copy(update={"path": paths})
@@ -77,14 +88,3 @@ def _given(data: PictureDataConfig, paths: list[str]) -> PictureSet:
         if not data.classes:
             raise
         return load_pictures(config.model_copy(update={"classes": False}))
-
-
-def _own(data: PictureDataConfig, of: Any) -> tuple[PictureSet | None, str]:
-    """What the run learned from; None, and why, where it is not where the run's config says."""
-    try:
-        found = load_pictures(data)
-    except ArtgenError as error:
-        return None, f"what the run learned from is not there ({error})"
-    if found.fingerprint != of.fingerprint:
-        return None, f"what is now in {', '.join(data.path)} is not what the run learned from"
-    return found, ""

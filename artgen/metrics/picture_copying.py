@@ -28,6 +28,7 @@ CANDIDATES = 10
 MAX_SHIFT = 4  # pixels at the working size
 QUANTILE = 0.05  # of normal distances; what is nearer is suspicious
 COPY = 0.5  # a copy is nearer than this share of what is normal
+ENOUGH = 50  # held-out pictures to calibrate on; of fewer, the 5 % quantile is the chance of a picture or two
 INVISIBLE = 0.02  # root mean square difference, 0 to 1: five grey levels, which an eye hardly sees
 BATCH = 32  # samples that are compared at a time
 
@@ -86,11 +87,11 @@ def copy_report(
     Raises ValueError where sizes differ, UsageError where there are no samples, or too few pictures to calibrate on.
     """
     _check_numbers(samples, training, held_out)
-    found = nearest(samples, training, max_shift)
+    search = Search(training, max_shift)
+    found, normal = search.nearest(samples), search.normal(held_out)
     if held_out is not None:
-        normal, calibrated_on = nearest(held_out, training, max_shift), f"{len(held_out):,} held-out pictures"
+        calibrated_on = f"{len(held_out):,} held-out pictures"
     else:
-        normal = nearest(training, training, max_shift, leave_one_out=True)
         calibrated_on = f"{len(training):,} training pictures, each against the others"
     return CopyReport(
         samples=found,
@@ -100,6 +101,25 @@ def copy_report(
         relative=nearness(found.relative, normal.relative, replicates, seed),
         copies=_copies(found, normal),
     )
+
+
+def held_out_to_calibrate_on(training: Pictures, held_out: Pictures) -> Pictures | None:
+    """The held-out pictures where they are enough; None where the training pictures, each against the others, say more."""
+    return held_out if len(held_out) >= min(ENOUGH, len(training)) or len(training) < 3 else None
+
+
+def are_too_near(found: Neighbours, normal: Neighbours) -> Tensor:
+    """Which samples a person would not want: bool [n]. Copies, and those nearer than the 5 % quantile of normal relative
+    distances, the share of which is `CopyReport.relative.share`; but none that is as far as the other candidates (1)."""
+    limit = float(np.quantile(normal.relative, QUANTILE))
+    return (found.relative <= limit) & (found.relative < 1) | are_copies(found, normal)
+
+
+def are_copies(found: Neighbours, normal: Neighbours) -> Tensor:
+    """bool [n]. A copy is much nearer than normal, and to one picture alone; or the eye cannot tell it from one, as where the
+    training set has that picture many times."""
+    singular = found.relative < COPY * normal.relative.median()
+    return (found.distance < COPY * normal.distance.median()) & (singular | (found.distance < INVISIBLE))
 
 
 def nearness(samples: Tensor, normal: Tensor, replicates: int = REPLICATES, seed: int = 0) -> Nearness:
@@ -146,12 +166,9 @@ def _check_numbers(samples: Sized, training: Sized, held_out: Sized | None) -> N
 
 
 def _copies(found: Neighbours, normal: Neighbours) -> list[int]:
-    """A copy is much nearer than normal, and to one picture alone; or the eye cannot tell it from one, as where the training
-    set has that picture many times."""
-    singular = found.relative < COPY * normal.relative.median()
-    near = (found.distance < COPY * normal.distance.median()) & (singular | (found.distance < INVISIBLE))
+    """Surest first."""
     order = found.relative.argsort(stable=True)
-    return [int(i) for i in order[near[order]]]
+    return [int(i) for i in order[are_copies(found, normal)[order]]]
 
 
 # ---------------------------------------------------------------- the search
@@ -166,20 +183,38 @@ def nearest(pictures: Pictures, training: Pictures, max_shift: int = MAX_SHIFT, 
 
     Raises ValueError where the sizes differ or nothing would be left to compare.
     """
-    check_same_size(pictures, training)
-    height, width = working_size(training.shape[1], training.shape[2])
-    if min(height, width) < 4 * max_shift or max_shift < 0:
-        raise ValueError(f"pictures of {width} x {height} pixels are too small for shifts of {max_shift}")
-    trained = _at_working_size(training)
-    low_pass = pixel_vectors(training, LOW_PASS)
-    found = []
-    first = 0
-    for batch in in_batches(pictures, BATCH):
-        candidates = _candidates(batch, low_pass, first if leave_one_out else None)
-        found.append(_compare(_at_working_size(batch), trained, candidates, max_shift))
-        first += len(batch)
-    columns = [torch.cat(column) for column in zip(*found, strict=True)]
-    return Neighbours(*columns)
+    return Search(training, max_shift).nearest(pictures, leave_one_out)
+
+
+class Search:
+    """Training pictures made ready once, for many calls of `nearest`."""
+
+    def __init__(self, training: Pictures, max_shift: int = MAX_SHIFT) -> None:
+        """Raises ValueError where nothing would be left to compare."""
+        height, width = working_size(training.shape[1], training.shape[2])
+        if min(height, width) < 4 * max_shift or max_shift < 0:
+            raise ValueError(f"pictures of {width} x {height} pixels are too small for shifts of {max_shift}")
+        self.training, self.max_shift = training, max_shift
+        self._trained = _at_working_size(training)
+        self._low_pass = pixel_vectors(training, LOW_PASS)
+
+    def nearest(self, pictures: Pictures, leave_one_out: bool = False) -> Neighbours:
+        """As the function of this name. Raises ValueError where the sizes differ."""
+        check_same_size(pictures, self.training)
+        found = []
+        first = 0
+        for batch in in_batches(pictures, BATCH):
+            candidates = _candidates(batch, self._low_pass, first if leave_one_out else None)
+            found.append(_compare(_at_working_size(batch), self._trained, candidates, self.max_shift))
+            first += len(batch)
+        columns = [torch.cat(column) for column in zip(*found, strict=True)]
+        return Neighbours(*columns)
+
+    def normal(self, held_out: Pictures | None) -> Neighbours:
+        """What is normal: the neighbours of held-out pictures, or, without them, of each training picture among the others."""
+        if held_out is None:
+            return self.nearest(self.training, leave_one_out=True)
+        return self.nearest(held_out)
 
 
 def working_size(height: int, width: int) -> tuple[int, int]:

@@ -13,13 +13,10 @@ from artgen.metrics.classes import class_accuracy
 from artgen.metrics.distribution import fid, kid, manifold
 from artgen.metrics.estimate import Estimate
 from artgen.metrics.features import FeatureNetwork
-from artgen.metrics.picture_copying import copy_report
+from artgen.metrics.picture_copying import copy_report, held_out_to_calibrate_on
 from artgen.metrics.picture_diversity import diversity
 
 HEAD = ("KID", "FID", "precision", "recall", "diversity", "too near (5 % is normal)", "distance ratio", "copies")
-
-
-ENOUGH = 50  # held-out pictures to calibrate copying on
 
 
 @dataclass(frozen=True)
@@ -44,7 +41,7 @@ class Judge:
         each of those for training against the others."""
         vectors = self.network(samples)
         found = manifold(vectors, self.vectors)
-        held_out = self.pictures.validation if len(self.pictures.validation) >= ENOUGH else None
+        held_out = held_out_to_calibrate_on(self.pictures.train, self.pictures.validation)
         copying = copy_report(samples, self.pictures.train, held_out)
         figures = {
             "kid": kid(vectors, self.vectors),

@@ -104,7 +104,7 @@ def test_truncation_is_passed_on(call: Call) -> None:
         (["-o", "x/", "--grid"], "x/: a folder gets a file for each picture, --grid needs one: -o FILE.png"),
         (
             ["-o", "x.png", "--temperature", 1],
-            "--temperature: image.toy has no such option, it has --class, --truncation, --grid",
+            "--temperature: image.toy has no such option, it has --class, --truncation, --avoid-copies, --grid",
         ),
         (["-o", "x.png", "--prompt", "a"], "--prompt: image.toy has no such option"),
         (["-o", "x.png", "--steps", 4], "--steps: image.toy has no such option"),

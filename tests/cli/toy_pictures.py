@@ -6,7 +6,7 @@ import sys
 import types
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pytest
@@ -17,10 +17,13 @@ from torch import Tensor, nn
 from artgen import registry
 from artgen.config import RunConfig, to_yaml
 from artgen.data.picture_config import PictureDataConfig
+from artgen.data.pictures import PictureSet, load_pictures
 from artgen.engine.checkpoint import pack_networks, save_checkpoint
 from artgen.families.base import Networks, Phase
+from artgen.image.batches import to_signal, to_tensor
 from artgen.image.config import FlowSampleConfig, PictureSampleConfig
 from artgen.image.family import PictureFacts, PictureFamily
+from tests.metrics.drawn import shapes
 
 SIZE = 32
 
@@ -126,12 +129,19 @@ def install(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def make_run(
-    folder: Path, channels: str = "rgb", classes: tuple[str, ...] = (), able: bool = True, **data: Any
+    folder: Path,
+    channels: str = "rgb",
+    classes: tuple[str, ...] = (),
+    able: bool = True,
+    sample: dict[str, Any] | None = None,
+    **data: Any,
 ) -> tuple[ToyPictures, dict[str, nn.Module]]:
     """A run folder with one checkpoint; returns the family and its networks."""
     kind, schema = (ToyPictures, ToyConfig) if able else (Unable, UnableConfig)
-    described = {"size": SIZE, "channels": channels, **data}
-    config = schema.model_validate({"data": described, "device": {"accelerator": "cpu", "precision": "32", "threads": 1}})
+    described = {"size": SIZE, "channels": channels, "classes": bool(classes), **data}
+    device = {"accelerator": "cpu", "precision": "32", "threads": 1}
+    section = {"sample": {"batch": 4, **sample}} if sample else {}
+    config = schema.model_validate({"data": described, "device": device, **section})
     n_channels = {"grey": 1, "rgb": 3, "rgba": 4}[channels]
     family: Any = kind(config, PictureFacts(size=SIZE, n_channels=n_channels, class_names=classes, fingerprint="0" * 64))
     (folder / "data").mkdir(parents=True)
@@ -153,3 +163,47 @@ def write(path: Path, values: Any, mode: str | None = None) -> Path:
     image = Image.fromarray(np.asarray(values, dtype=np.uint8))
     (image.convert(mode) if mode else image).save(path)
     return path
+
+
+# ---------------------------------------------------------------- a run that copies
+
+
+class Copying(NamedTuple):
+    """An opened run whose samples are training pictures for about every third latent, and new pictures for the others."""
+
+    family: Any
+    networks: dict[str, nn.Module]
+    own: PictureSet
+
+
+def make_copying_run(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    classes: bool = False,
+    sample: dict[str, Any] | None = None,
+    always: bool = False,
+) -> Copying:
+    """Makes `folder`/run, which learned from `folder`/own. always: every sample is a copy."""
+    pictures = shapes(32, SIZE)
+    for number, picture in enumerate(pictures):
+        place = folder / "own" / (("even", "odd")[number % 2] if classes else "")
+        place.mkdir(parents=True, exist_ok=True)
+        write(place / f"{number:02}.png", picture)
+    path = [str((folder / "own").resolve())]
+    names = ("even", "odd") if classes else ()
+    family, networks = make_run(folder / "run", classes=names, sample=sample, path=path)
+    own = load_pictures(family.config.data)
+    family.of = family.of.model_copy(update={"fingerprint": own.fingerprint})
+    (folder / "run/data/pictures.json").unlink()
+    family.save_data(folder / "run/data")
+    originals = to_signal(to_tensor(np.array(own.train))).contiguous()
+    new = ToyPictures.render
+
+    def render(self: Any, networks: Networks, codes: Tensor, labels: Tensor | None, options: PictureSampleConfig) -> Tensor:
+        made = new(self, networks, codes, labels, options)
+        which = (codes[:, 1] * 1000).long() % len(originals)
+        copied = (codes[:, 0] > 0.5) | always
+        return torch.where(copied[:, None, None, None], originals[which], made)
+
+    monkeypatch.setattr(ToyPictures, "render", render)
+    return Copying(family, networks, own)

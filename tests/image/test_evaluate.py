@@ -120,7 +120,7 @@ def test_copies_are_found_shown_and_told_from_new_pictures(tmp_path: Path) -> No
         assert worst[number]["training_picture"] == own.train_sources[number]
         assert worst[number]["distance"] < 0.01
     assert worst[1]["mirrored"] and worst[2]["shift"] == [0, -2]
-    assert f"{len(own.validation)} held-out pictures" in card.as_text()
+    assert f"calibrated on {len(own.train)} training pictures, each against the others" in card.as_text()
 
     page = np.asarray(Image.open(tmp_path / "pairs.png").convert("RGB"))
     enlarged = 128 // SIZE
@@ -148,7 +148,7 @@ def test_real_pictures_score_better_than_noise_in_every_figure_of_quality(tmp_pa
         figure = good[key]
         assert set(figure) == {"value", "low", "high", "n", "n_real"}
         assert figure["low"] <= figure["value"] <= figure["high"], key
-        assert {figure["n"], figure["n_real"]} <= {24, 40, 10, 0}, key
+        assert {figure["n"], figure["n_real"]} <= {24, 40, 30, 0}, key
     assert {"kid", "fid", "sliced_wasserstein", "recall"} <= set(good["real_halves"])
     assert good["real_halves"]["sliced_wasserstein"] < bad["sliced_wasserstein"]["value"]
     assert good["features"] == {"name": "SqueezeNet v1.0", "sha256": good["features"]["sha256"]}

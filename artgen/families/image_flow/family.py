@@ -102,7 +102,7 @@ class ImageFlow(PictureFamily[ImageFlowConfig]):
 
     @property
     def judging(self) -> FlowSampleConfig:
-        return self.config.sample.model_copy(update={"sampler": "dpm++", "steps": QUICK, "class_name": None})
+        return cast(FlowSampleConfig, super().judging).model_copy(update={"sampler": "dpm++", "steps": QUICK})
 
     # ---- sampling
 
