@@ -142,13 +142,14 @@ class Positions:
 class Sliced:
     """The sliced Wasserstein distance of maps as sets of positions (Heitz et al. 2021, equations 2 to 5).
 
-    Both sets are projected on as many random directions as there are channels, anew in each call; on each, sorted positions are
-    compared one by one. Of a large map `positions` are drawn, which makes a step cheap and errs on no side.
+    Both sets are projected on random directions, anew in each call; on each, sorted positions are compared one by one. The paper
+    takes as many directions as there are channels, and all positions. Here they are at most `directions`, and of a large map
+    `positions` are drawn: a call is cheap, and over many calls errs on no side.
     The distance is the mean of the squared differences, divided by that of the squared projections of the target.
     """
 
-    def __init__(self, generator: torch.Generator, positions: int = 2048) -> None:
-        self.generator, self.positions = generator, positions
+    def __init__(self, generator: torch.Generator, positions: int = 2048, directions: int = 64) -> None:
+        self.generator, self.positions, self.directions = generator, positions, directions
 
     def __call__(self, maps: Tensor, region: Tensor | None = None) -> Positions:
         rows = _rows(maps).detach()
@@ -184,8 +185,9 @@ class Sliced:
         return torch.searchsorted(sums, even * sums[-1]).clamp(max=n_rows - 1)
 
     def _directions(self, width: int) -> Tensor:
-        """[channels, channels]: unit vectors, at right angles to each other, which covers all of space with the fewest."""
-        return torch.linalg.qr(torch.randn(width, width, generator=self.generator)).Q
+        """[channels, directions]: unit vectors, at right angles to each other, so that no two look alike."""
+        drawn = torch.randn(width, min(width, self.directions), generator=self.generator)
+        return torch.linalg.qr(drawn).Q
 
 
 # ---------------------------------------------------------------- helpers
