@@ -8,8 +8,12 @@ import torch
 
 from artgen.errors import UsageError
 from artgen.metrics.picture_copying import (
+    Search,
+    are_copies,
+    are_too_near,
     copy_report,
     feature_nearness,
+    held_out_to_calibrate_on,
     nearest,
     nearness,
     side_by_side,
@@ -211,3 +215,40 @@ def test_what_cannot_be_compared_is_refused() -> None:
         copy_report(HELD_OUT, TRAINING[:2])
     with pytest.raises(UsageError, match="2 training pictures are too few to calibrate on themselves"):
         feature_nearness(gaussian(5, 3), gaussian(2, 3))
+
+
+# ---------------------------------------------------------------- which samples are too near
+
+
+def test_too_near_is_what_the_share_counts_and_every_copy() -> None:
+    search = Search(TRAINING)
+    normal, found = search.normal(HELD_OUT), search.nearest(np.concatenate([shapes(200, 64, seed=2), TRAINING[:5]]))
+    report = copy_report(np.concatenate([shapes(200, 64, seed=2), TRAINING[:5]]), TRAINING, HELD_OUT, replicates=10)
+    assert torch.equal(found.relative, report.samples.relative) and torch.equal(normal.relative, report.normal.relative)
+    near = are_too_near(found, normal)
+    assert 5 < int(near.sum()) < 40 and near[200:].all()
+    assert float(near.double().mean()) == pytest.approx(report.relative.share.value)
+    assert sorted(report.copies) == are_copies(found, normal).nonzero().flatten().tolist()
+
+
+def test_a_picture_that_is_there_many_times_is_too_near_though_no_nearer_to_one_than_to_others() -> None:
+    many = np.concatenate([np.repeat(TRAINING[:1], 12, axis=0), TRAINING[1:]])
+    search = Search(many)
+    found = search.nearest(grainy(TRAINING[:1], 2))
+    assert float(found.relative[0]) > 0.9 and are_too_near(found, search.normal(HELD_OUT)).tolist() == [True]
+
+
+def test_what_is_no_nearer_than_the_others_is_never_too_near() -> None:
+    """Where few pictures make the scale, even its 5 % quantile can be 1."""
+    search = Search(TRAINING)
+    far = search.nearest(noise(1, 64))
+    ones = search.nearest(noise(3, 64, seed=1))
+    assert far.relative.tolist() == [1.0] and ones.relative.tolist() == [1.0] * 3
+    assert are_too_near(far, ones).tolist() == [False]
+
+
+def test_fifty_held_out_pictures_make_the_scale_fewer_do_not_unless_there_is_nothing_else() -> None:
+    assert held_out_to_calibrate_on(noise(60, 16), fifty := noise(50, 16)) is fifty
+    assert held_out_to_calibrate_on(noise(60, 16), noise(49, 16)) is None
+    assert held_out_to_calibrate_on(noise(4, 16), five := noise(5, 16)) is five
+    assert held_out_to_calibrate_on(noise(2, 16), one := noise(1, 16)) is one  # two cannot be calibrated on themselves
