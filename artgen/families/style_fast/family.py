@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from artgen.config import Section
 from artgen.data.picture_decoding import Pixels
 from artgen.data.pictures import PictureSet, load_pictures
+from artgen.engine.device import keep_freed_memory
 from artgen.errors import UsageError, counted
 from artgen.families.base import Family, Loss, Networks, Phase, Sample, Share, device_of
 from artgen.families.facts import read_facts, write_facts
@@ -201,6 +202,8 @@ class StyleFast(Family[StyleFastConfig]):
             if given is not None:
                 raise UsageError(f"{flag}: a trained network paints in one go, from the content alone")
         network, device = cast(StyleNet, networks["model"]), device_of(networks)
+        if device.type == "cpu":
+            keep_freed_memory()
         mix = self.mix(options)
         height, width = job.content.shape[1:]
         content = to_multiple(made_periodic(job.content) if job.seamless else job.content, job.seamless)

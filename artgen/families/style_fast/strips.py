@@ -13,7 +13,7 @@ from artgen.families.style_fast.config import REDUCTION
 from artgen.families.style_fast.network import HALO, StyleNet, Wanted
 from artgen.style.job import Watch, unwatched
 
-STRIP = 1 << 19  # pixels that go through the outer layers at a time
+STRIP = 1 << 18  # pixels that go through the outer layers at a time
 TICKS = 3  # of work for a strip that is painted, against one on the way in
 
 
