@@ -32,6 +32,7 @@ from artgen.families.music_chorale.voicing import (
     places,
     to_piece,
     voiced,
+    within,
 )
 from artgen.media.midi import midi_bytes, parse_midi
 from artgen.metrics.music_theory import parallels
@@ -629,3 +630,28 @@ def test_it_learns_to_harmonise(tmp_path: Path) -> None:
     assert family.accuracy(networks, [unheard], keep=("soprano", "bass")).share > 0.8
     mine = voiced(unheard, 4)
     assert cut(mine, 4, 8).pitches.tolist() == mine.pitches[4:12].tolist()
+
+
+def test_what_is_composed_can_be_sung() -> None:
+    """By as few semitones as bring each voice within a tone of its range's ends, and none where they are."""
+    ranges = [(60, 81), (53, 74), (48, 69), (36, 64)]
+    chord = hymn(1)
+    sounding = chord.notes["pitch"].astype(int)
+    assert np.array_equal(within(chord, ranges).notes["pitch"], sounding)
+    low = chord.transposed(-9)
+    found = within(low, ranges)
+    moved = int(found.notes["pitch"][0]) - int(low.notes["pitch"][0])
+    voices = [
+        [int(p) for p, part in zip(found.notes["pitch"], found.notes["part"], strict=True) if part == v] for v in range(4)
+    ]
+    assert moved > 0 and all(low + 2 <= min(v) and max(v) <= high - 2 for v, (low, high) in zip(voices, ranges, strict=True))
+    lower = [min(v) - 1 for v in voices]
+    assert any(pitch < low + 2 for pitch, (low, _) in zip(lower, ranges, strict=True))  # one semitone less would not have done
+
+
+def test_composed_pieces_stand_in_the_ranges_of_those_learned_from(family: MusicChorale) -> None:
+    networks = {"model": awake(family.networks()["model"])}
+    (piece,) = family.compose(networks, family.config.sample.model_copy(update={"bars": 2}), [0], 3, None)
+    assert np.array_equal(within(piece, family.sung).notes, piece.notes)
+    down, up = family.config.data.transpose
+    assert family.sung[0] == (family.chorale.ranges[0][0] - down, family.chorale.ranges[0][1] - up)

@@ -31,6 +31,7 @@ from artgen.families.music_chorale.voicing import (
     given_nothing,
     to_piece,
     voiced,
+    within,
 )
 from artgen.metrics.scorecard import Figure
 from artgen.music.chorales import REST
@@ -82,6 +83,12 @@ class MusicChorale(MusicFamily[MusicChoraleConfig]):
         """By how many semitones the same music may be moved and still be music that the network has learned."""
         down, up = self.config.data.transpose
         return range(down, up + 1)
+
+    @property
+    def sung(self) -> list[tuple[int, int]]:
+        """Lowest and highest pitch of each voice in the pieces, where these are not transposed."""
+        down, up = self.config.data.transpose
+        return [(low - down, high - up) for low, high in self.chorale.ranges]
 
     def networks(self) -> dict[str, nn.Module]:
         torch.manual_seed(self.config.seed)
@@ -204,7 +211,8 @@ class MusicChorale(MusicFamily[MusicChoraleConfig]):
     ) -> list[Piece]:
         bars = options.bars or self.chorale.bars
         if primer is None:
-            return self.complete(networks, given_nothing(self.of.meters, self.steps, bars), options, numbers, seed)
+            composed = self.complete(networks, given_nothing(self.of.meters, self.steps, bars), options, numbers, seed)
+            return [within(piece, self.sung) for piece in composed]
         given = given_beginning(primer, self.steps, max(bars, len(primer.bars())) if options.bars is None else bars)
         return self.complete(networks, given, options, numbers, seed)
 

@@ -15,6 +15,7 @@ from artgen.music.instruments import pitch_name
 from artgen.music.piece import NOTE, Part, Piece, sort_notes
 
 N_VOICES = len(VOICES)
+TONE = 2  # semitones
 MOST_STEPS = 16_384
 MOST_PHASES = 64  # steps of a bar that are told apart
 NEAR = 64  # steps from the beginning and the end that are told apart
@@ -236,3 +237,18 @@ def _voice_parts(piece: Piece) -> list[int] | None:
     """The part of each voice, from soprano to bass, as `voices_and_holds` orders them; None where there are not four parts."""
     used = [int(i) for i in np.unique(piece.notes["part"]) if not piece.parts[i].is_drum]
     return voice_parts(used, piece, N_VOICES) if len(used) == N_VOICES else None
+
+
+def within(piece: Piece, ranges: Sequence[tuple[int, int]]) -> Piece:
+    """A piece in four voices, moved by as little as possible to where each voice is within its range, a tone from either end.
+
+    A network that learned from transposed pieces knows no keys, and may begin too low for a choir.
+    """
+    pitch, voice = piece.notes["pitch"].astype(int), piece.notes["part"]
+    low, high = (np.array([bounds[end] for bounds in ranges])[voice] for end in (0, 1))
+
+    def cost(shift: int) -> tuple[int, int]:
+        moved = pitch + shift
+        return int(np.maximum(0, np.maximum(low + TONE - moved, moved - (high - TONE))).sum()), abs(shift)
+
+    return piece.transposed(min(range(-12, 13), key=cost))
