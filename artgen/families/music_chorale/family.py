@@ -40,6 +40,7 @@ from artgen.music.family import MusicFamily
 from artgen.music.piece import Piece
 
 FACTS = "chorale.json"
+RARE = 0.02  # share of the lowest notes of a voice, and of the highest, that a composed piece need not reach
 SIDE_BY_SIDE = 16  # pieces that a GPU fills in together
 SCORED = 20  # held-out pieces that are harmonised for the score card, at most
 HARMONISED = 0  # the voice that is given there
@@ -52,6 +53,7 @@ class ChoraleFacts(BaseModel):
 
     ranges: tuple[tuple[int, int], tuple[int, int], tuple[int, int], tuple[int, int]]  # lowest and highest pitch of each voice
     bars: PositiveInt  # of a piece, the median
+    usual: tuple[tuple[int, int], tuple[int, int], tuple[int, int], tuple[int, int]]  # nearly all of a voice, not transposed
 
     @property
     def low(self) -> int:
@@ -84,12 +86,6 @@ class MusicChorale(MusicFamily[MusicChoraleConfig]):
         down, up = self.config.data.transpose
         return range(down, up + 1)
 
-    @property
-    def sung(self) -> list[tuple[int, int]]:
-        """Lowest and highest pitch of each voice in the pieces, where these are not transposed."""
-        down, up = self.config.data.transpose
-        return [(low - down, high - up) for low, high in self.chorale.ranges]
-
     def networks(self) -> dict[str, nn.Module]:
         torch.manual_seed(self.config.seed)
         return {"model": ChoraleNet(self.config.model, self.chorale.n_ids)}
@@ -107,13 +103,14 @@ class MusicChorale(MusicFamily[MusicChoraleConfig]):
             )
         down, up = self.config.data.transpose
         all_of_them = [mine for _, mine in train] + self.held_out
-        ranges = []
+        ranges, usual = [], []
         for voice in range(len(VOICES)):
             pitches = np.concatenate([mine.pitches[:, voice] for mine in all_of_them])
             sung = pitches[pitches != REST]
             ranges.append((max(0, int(sung.min()) + down), min(127, int(sung.max()) + up)))
+            usual.append((int(np.quantile(sung, RARE)), int(np.quantile(sung, 1 - RARE))))
         bars = int(np.median([len(piece.bars()) - 1 for piece, _ in train]))
-        self.chorale = ChoraleFacts(ranges=cast(tuple, tuple(ranges)), bars=bars)
+        self.chorale = ChoraleFacts(ranges=cast(tuple, tuple(ranges)), bars=bars, usual=cast(tuple, tuple(usual)))
         self.excerpts = Excerpts(
             [mine for _, mine in train],
             [transpositions(piece, self.config.data.transpose) for piece, _ in train],
@@ -212,7 +209,7 @@ class MusicChorale(MusicFamily[MusicChoraleConfig]):
         bars = options.bars or self.chorale.bars
         if primer is None:
             composed = self.complete(networks, given_nothing(self.of.meters, self.steps, bars), options, numbers, seed)
-            return [within(piece, self.sung) for piece in composed]
+            return [within(piece, self.chorale.usual) for piece in composed]
         given = given_beginning(primer, self.steps, max(bars, len(primer.bars())) if options.bars is None else bars)
         return self.complete(networks, given, options, numbers, seed)
 

@@ -15,7 +15,6 @@ from artgen.music.instruments import pitch_name
 from artgen.music.piece import NOTE, Part, Piece, sort_notes
 
 N_VOICES = len(VOICES)
-TONE = 2  # semitones
 MOST_STEPS = 16_384
 MOST_PHASES = 64  # steps of a bar that are told apart
 NEAR = 64  # steps from the beginning and the end that are told apart
@@ -240,7 +239,7 @@ def _voice_parts(piece: Piece) -> list[int] | None:
 
 
 def within(piece: Piece, ranges: Sequence[tuple[int, int]]) -> Piece:
-    """A piece in four voices, moved by as little as possible to where each voice is within its range, a tone from either end.
+    """A piece in four voices, moved by as little as possible to where each voice is within its range.
 
     A network that learned from transposed pieces knows no keys, and may begin too low for a choir.
     """
@@ -249,6 +248,6 @@ def within(piece: Piece, ranges: Sequence[tuple[int, int]]) -> Piece:
 
     def cost(shift: int) -> tuple[int, int]:
         moved = pitch + shift
-        return int(np.maximum(0, np.maximum(low + TONE - moved, moved - (high - TONE))).sum()), abs(shift)
+        return int(np.maximum(0, np.maximum(low - moved, moved - high)).sum()), abs(shift)
 
     return piece.transposed(min(range(-12, 13), key=cost))
