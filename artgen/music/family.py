@@ -185,7 +185,7 @@ class MusicFamily(Family[C]):
             begun = time.perf_counter()
             pieces = self._in_mode(networks, options, numbers, seed, primer)
             if primer is None and options.key is None:
-                pieces = [self._in_own_key(piece, seed, number) for piece, number in zip(pieces, numbers, strict=True)]
+                pieces = [self.in_own_key(piece, seed, number) for piece, number in zip(pieces, numbers, strict=True)]
             works = [finish(piece, options, tempo) for piece in pieces]
             seconds = (time.perf_counter() - begun) / len(numbers)
             samples += [Sample(work, {"seconds": seconds, **describe(work)}) for work in works]
@@ -214,7 +214,7 @@ class MusicFamily(Family[C]):
             pieces |= zip(others, self.compose(networks, options, others, later, primer), strict=True)
         return list(pieces.values())
 
-    def _in_own_key(self, piece: Piece, seed: int, number: int) -> Piece:
+    def in_own_key(self, piece: Piece, seed: int, number: int) -> Piece:
         """In the key of a piece that was trained on: a family that was shown all of them transposed has none of its own."""
         found = key_of(piece)
         tonics = [tonic for tonic, minor in self.of.keys if found and minor == found.minor]

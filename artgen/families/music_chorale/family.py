@@ -37,6 +37,7 @@ from artgen.metrics.scorecard import Figure
 from artgen.music.chorales import REST
 from artgen.music.config import MusicSampleConfig
 from artgen.music.family import MusicFamily
+from artgen.music.finishing import key_of
 from artgen.music.piece import Piece
 
 FACTS = "chorale.json"
@@ -212,6 +213,13 @@ class MusicChorale(MusicFamily[MusicChoraleConfig]):
             return [within(piece, self.chorale.usual) for piece in composed]
         given = given_beginning(primer, self.steps, max(bars, len(primer.bars())) if options.bars is None else bars)
         return self.complete(networks, given, options, numbers, seed)
+
+    def in_own_key(self, piece: Piece, seed: int, number: int) -> Piece:
+        """In a key of a piece that was trained on, the one in which its voices lie best."""
+        found = key_of(piece)
+        tonics = {tonic for tonic, minor in self.of.keys if found and minor == found.minor}
+        shifts = [shift for shift in range(-12, 13) if found and (found.tonic + shift) % 12 in tonics]
+        return within(piece, self.chorale.usual, shifts or range(-12, 13))
 
     def complete(
         self, networks: Networks, given: Given, options: MusicSampleConfig, numbers: Sequence[int], seed: int

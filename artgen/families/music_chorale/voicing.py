@@ -238,8 +238,9 @@ def _voice_parts(piece: Piece) -> list[int] | None:
     return voice_parts(used, piece, N_VOICES) if len(used) == N_VOICES else None
 
 
-def within(piece: Piece, ranges: Sequence[tuple[int, int]]) -> Piece:
-    """A piece in four voices, moved by as little as possible to where each voice is within its range.
+def within(piece: Piece, ranges: Sequence[tuple[int, int]], shifts: Sequence[int] = range(-12, 13)) -> Piece:
+    """A piece in four voices, moved by as little as possible to where each voice is within its range. shifts: by how many semitones
+    it may be moved.
 
     A network that learned from transposed pieces knows no keys, and may begin too low for a choir.
     """
@@ -250,4 +251,4 @@ def within(piece: Piece, ranges: Sequence[tuple[int, int]]) -> Piece:
         moved = pitch + shift
         return int(np.maximum(0, np.maximum(low - moved, moved - high)).sum()), abs(shift)
 
-    return piece.transposed(min(range(-12, 13), key=cost))
+    return piece.transposed(min(shifts, key=cost))
