@@ -19,7 +19,7 @@ from torch import Tensor
 
 N_QUANTILES = 256
 BINS = 512
-SAMPLES = 4096  # vectors of each side that a table is made of
+SAMPLES = 2048  # vectors of each side that a table is made of
 
 
 def directions(n: int, dimensions: int, generator: torch.Generator) -> Tensor:
