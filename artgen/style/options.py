@@ -25,7 +25,7 @@ class PatchOptions(Section):
     strokes: PositiveInt = 48  # filters learned from the style
     stroke_size: Annotated[int, Field(ge=3, le=15)] = 7  # their side, pixels
     stroke_weight: Weight = 0.01
-    content_weight: Weight = 0.06  # at the default content strength
+    content_weight: Weight = 0.08  # at the default content strength
     detail: Fraction = 0.5  # how much of the content's finer edges is laid on at each scale
     noise: Fraction = 0.05  # what strokes can grow from where the content is flat, of the style's contrast
     tile: Annotated[int, Field(ge=64, le=4096)] = 512  # pixels that are worked on at a time: less needs less memory
