@@ -20,7 +20,7 @@ class GatysOptions(Section):
         "distribution (sliced Wasserstein)",
     )
     style_weight: float = Field(1.0, gt=0, description="how much the style counts, at --strength 1")
-    content_weight: float = Field(0.1, ge=0, description="how much the content counts, at --content-strength 0.5")
+    content_weight: float = Field(0.1, ge=0, description="how much the content counts, at --content normal")
     tv_weight: float = Field(2.0, ge=0, description="how much smoothness counts (total variation)")
     optimizer: Literal["adam", "lbfgs"] = "adam"
     learning_rate: float = Field(0.04, gt=0, description="adam: how far a pixel moves in a step at first, of 1")
