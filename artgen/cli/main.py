@@ -32,7 +32,7 @@ COMMANDS = {
     "style-transfer": "Make a picture in the style of others.",
     "interpolate": "Walk from sample to sample: a video, an animation, or frames.",
     "edit": "Change a picture, or a sample, with a trained run.",
-    "evaluate": "Score a trained run: quality, variety, and whether it copies.",
+    "evaluate": "Score a trained run, or a result of style transfer: quality, variety, and whether it copies.",
     "show": "Print how a file was made, or what a run is.",
     "reproduce": "Make a file again, byte for byte, from its recipe.",
     "families": "List the kinds of model there are.",
