@@ -17,7 +17,7 @@ from torch import Tensor
 from artgen.style.edges import EDGE, LUMINANCE
 from artgen.style.gatys import content_distance, total_variation
 from artgen.style.networks import StyleNetwork
-from artgen.style.sliced import SAMPLES, directions, quantiles, some
+from artgen.style.sliced import SAMPLES, directions, patches_of, quantiles
 from artgen.style.statistics import Statistic
 from artgen.style.strokes import StrokeFilters, learn_strokes
 
@@ -141,11 +141,11 @@ class _Painting:
         for number in range(options.levels):
             if number:
                 painting = F.avg_pool2d(painting[None], 2)[0]
-            patches = some(F.unfold(painting[None], options.patch)[0].T, KEPT, generator).contiguous()
+            patches = patches_of(painting, options.patch, KEPT, generator)
             filters, answers = None, torch.empty(0)
             if number < STROKE_LEVELS and options.stroke_weight and min(painting.shape[1:]) >= _needed(options):
                 filters = learn_strokes([painting], options.strokes, options.stroke_size, generator)
-                answers = some(F.unfold(filters(painting[None]), NEIGHBOURHOOD)[0].T, KEPT, generator).contiguous()
+                answers = patches_of(filters(painting[None])[0], NEIGHBOURHOOD, KEPT, generator)
             self.levels.append(_Level(patches, filters, answers))
 
 

@@ -26,7 +26,7 @@ from artgen.style.edges import Edges
 from artgen.style.job import StyleImage, StyleJob, Watch, unwatched
 from artgen.style.options import PatchOptions
 from artgen.style.resizing import made_periodic, resize
-from artgen.style.sliced import SAMPLES, Transport, directions, mixed, quantiles, some, transport
+from artgen.style.sliced import SAMPLES, Transport, directions, mixed, patches_of, quantiles, transport
 from artgen.style.strokes import REACH, StrokeFilters, learn_strokes
 
 PATCHES = 20_000  # of a style that are kept at each level
@@ -201,7 +201,7 @@ class _Level:
         ]
         used = sorted({index for group in groups for index in group.styles})
         self.patches = {
-            index: some(F.unfold(sets[index][None], options.patch)[0].T, PATCHES, generator).to(work.device)
+            index: patches_of(sets[index], options.patch, PATCHES, generator).to(work.device)
             for index in used
             if min(sets[index].shape[1:]) >= options.patch
         }
@@ -212,8 +212,8 @@ class _Level:
         if number < STROKE_LEVELS and options.stroke_weight and min(min(s.shape[1:]) for s in [*learned, sets[-1]]) >= needed:
             self.filters = learn_strokes(learned, options.strokes, options.stroke_size, generator)
             for index in used:
-                answers = F.unfold(self.filters(sets[index][None]), NEIGHBOURHOOD)[0].T
-                self.strokes[index] = some(answers, PATCHES, generator).to(work.device)
+                answers = self.filters(sets[index][None])[0]
+                self.strokes[index] = patches_of(answers, NEIGHBOURHOOD, PATCHES, generator).to(work.device)
             self.filters = self.filters.to(work.device)
 
     def gradient(self, padded: Tensor) -> Tensor:

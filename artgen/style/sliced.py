@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 N_QUANTILES = 256
@@ -69,8 +70,17 @@ def transport(source: Tensor, target: Tensor, bins: int = BINS) -> Transport:
     return Transport(there - grid, low, (bins - 1) / (high - low).clamp_min(1e-12))
 
 
-def some(vectors: Tensor, most: int, generator: torch.Generator) -> Tensor:
-    """At most so many of [m, d], without order."""
-    if len(vectors) <= most:
-        return vectors
-    return vectors[torch.randperm(len(vectors), generator=generator)[:most].to(vectors.device)]
+def patches_of(maps: Tensor, size: int, most: int, generator: torch.Generator) -> Tensor:
+    """Patches of size x size of [channels, h, w], drawn without order: [at most so many, channels * size * size], channels first.
+
+    Only those that are drawn are cut out: all patches of a large picture would not fit into memory.
+    """
+    height, width = maps.shape[1:]
+    rows, columns = height - size + 1, width - size + 1
+    if rows * columns <= most:
+        return F.unfold(maps[None], size)[0].T
+    chosen = torch.randint(rows * columns, (most,), generator=generator).to(maps.device)
+    inside = torch.arange(size, device=maps.device)
+    corners = chosen // columns * width + chosen % columns
+    places = corners[:, None] + (inside[:, None] * width + inside).flatten()
+    return maps.flatten(1)[:, places].transpose(0, 1).reshape(most, -1)

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from artgen.style.sliced import some
+from artgen.style.sliced import patches_of
 
 COMPONENTS = 60  # principal components that patches are described with
 ROUNDS = 8
@@ -40,7 +40,7 @@ def learn_strokes(pictures: list[Tensor], n: int, size: int, generator: torch.Ge
     """n filters of size x size pixels, from pictures [3, h, w] which are at least that large. Each answers with a standard
     deviation of 1 on the patches it was learned from."""
     share = PATCHES // len(pictures)
-    patches = torch.cat([some(F.unfold(picture[None], size)[0].T, share, generator) for picture in pictures])
+    patches = torch.cat([patches_of(picture, size, share, generator) for picture in pictures])
     mean = patches.mean(dim=0)
     centred = patches - mean
     variances, components = torch.linalg.eigh(centred.T @ centred / len(centred))

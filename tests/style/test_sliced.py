@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from artgen.style.sliced import directions, mixed, quantiles, some, transport
+from artgen.style.sliced import directions, mixed, patches_of, quantiles, transport
 
 
 def seeded(seed: int) -> torch.Generator:
@@ -149,8 +149,12 @@ def test_directions_are_unit_vectors_and_none_is_preferred() -> None:
     torch.testing.assert_close(along.T @ along / 20_000, torch.eye(5) / 5, atol=0.01, rtol=0)
 
 
-def test_samples_are_drawn_without_repetition() -> None:
-    vectors = torch.arange(100.0)[:, None]
-    drawn = some(vectors, 30, seeded(0))[:, 0].tolist()
-    assert len(set(drawn)) == 30 and drawn != sorted(drawn)
-    assert some(vectors, 100, seeded(0)) is vectors
+@pytest.mark.parametrize("most", [40, 10_000])
+def test_patches_that_are_drawn_stand_in_the_maps(most: int) -> None:
+    maps = torch.rand(4, 13, 17, generator=seeded(0))
+    every = torch.stack([maps[:, row : row + 3, column : column + 3].flatten() for row in range(11) for column in range(15)])
+    drawn = patches_of(maps, 3, most, seeded(1))
+    assert drawn.shape == (min(most, 165), 36)
+    near = (drawn[:, None] - every).abs().sum(dim=2)
+    assert float(near.min(dim=1).values.max()) == 0
+    assert len(set(near.argmin(dim=1).tolist())) > 0.7 * len(drawn)  # from all over
