@@ -37,6 +37,7 @@ STRIDE = 2  # of patches at scales of FINE pixels and more
 FINE = 128
 MARGIN = 3  # pixels around the picture, so that those at its border lie in more than one patch
 LAST = 0.1  # of the learning rate at the end of a scale
+WINDOW, WINDOWS = 512, 16  # pixels of a side, and how many: what of a large style the filters look at
 TICKS = 1000  # of work that a watcher is told of
 SAMPLES_ACROSS, SAMPLE_SIDE = 7, 48  # windows of large pictures from which the tables of transport are made, and their side
 
@@ -212,8 +213,7 @@ class _Level:
         if number < STROKE_LEVELS and options.stroke_weight and min(min(s.shape[1:]) for s in [*learned, sets[-1]]) >= needed:
             self.filters = learn_strokes(learned, options.strokes, options.stroke_size, generator)
             for index in used:
-                answers = self.filters(sets[index][None])[0]
-                self.strokes[index] = patches_of(answers, NEIGHBOURHOOD, PATCHES, generator).to(work.device)
+                self.strokes[index] = _answers(self.filters, sets[index], generator).to(work.device)
             self.filters = self.filters.to(work.device)
 
     def gradient(self, padded: Tensor) -> Tensor:
@@ -394,6 +394,19 @@ def _pad(level: Tensor, seamless: bool) -> Tensor:
         return level[:, :, rows][:, :, :, columns]
     vertical, horizontal = min(MARGIN, height - 1), min(MARGIN, width - 1)
     return F.pad(level, (horizontal, horizontal, vertical, vertical), mode="reflect")
+
+
+def _answers(filters: StrokeFilters, picture: Tensor, generator: torch.Generator) -> Tensor:
+    """Neighbourhoods of the filters' maps of a style, of a large one in windows: [at most PATCHES, filters * NEIGHBOURHOOD²]."""
+    sides = picture.shape[1:]
+    if max(sides) <= 2 * WINDOW:
+        return patches_of(filters(picture[None])[0], NEIGHBOURHOOD, PATCHES, generator)
+    found = []
+    for _ in range(WINDOWS):
+        top, left = (int(torch.randint(max(1, side - WINDOW + 1), (1,), generator=generator)) for side in sides)
+        maps = filters(picture[None, :, top : top + WINDOW, left : left + WINDOW])[0]
+        found.append(patches_of(maps, NEIGHBOURHOOD, PATCHES // WINDOWS, generator))
+    return torch.cat(found)
 
 
 def _shrunk(region: Tensor, number: int, seamless: bool) -> Tensor:
