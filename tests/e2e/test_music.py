@@ -32,7 +32,7 @@ def tunes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("recipe", ["lstm", pytest.param("polyphony", marks=pytest.mark.slow)])
 def test_a_recipe_of_music(tmp_path: Path, tunes: Path, recipe: str) -> None:
     settings = [part for each in SMALL + RECIPES[recipe] for part in ("--set", each)]
     train = ("train", f"music/{recipe}", "--data", tunes, *settings)
