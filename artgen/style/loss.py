@@ -16,15 +16,13 @@ from torch import Tensor
 
 from artgen.style.edges import EDGE, LUMINANCE
 from artgen.style.gatys import content_distance, total_variation
+from artgen.style.levels import MARGIN
 from artgen.style.networks import StyleNetwork
 from artgen.style.sliced import SAMPLES, directions, patches_of, quantiles
 from artgen.style.statistics import Statistic
-from artgen.style.strokes import StrokeFilters, learn_strokes
+from artgen.style.strokes import NEIGHBOURHOOD, STROKE_LEVELS, StrokeFilters, learn_strokes
 
-MARGIN = 3  # pixels around a picture, so that those at its border lie in more than one patch
 KEPT = 8192  # vectors of a painting
-NEIGHBOURHOOD = 3  # answers of filters are compared in patches of 3 x 3
-STROKE_LEVELS = 2  # of the pyramid have filters
 
 
 class StyleLoss(Protocol):

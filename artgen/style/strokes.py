@@ -18,6 +18,8 @@ ROUNDS = 8
 PATCHES = 20_000
 SMALLEST_VARIANCE = 1e-3  # of the largest: what is fainter is not blown up
 SHIFT = 0.3  # standard deviations by which a filter's answer must stand out
+NEIGHBOURHOOD = 3  # answers are compared in patches of 3 x 3
+STROKE_LEVELS = 2  # of a pyramid have filters
 REACH = 4  # pixels from one answer to the next: stride 2, then the mean of 2 x 2
 
 

@@ -14,6 +14,7 @@ import artgen.style.patch as patch_module
 from artgen.errors import UsageError
 from artgen.metrics.edges import edge_ssim
 from artgen.metrics.style_distance import patch_distance
+from artgen.style import levels
 from artgen.style.color import transfer_color
 from artgen.style.job import StyleImage, StyleJob, Watch, unwatched
 from artgen.style.options import PatchOptions
@@ -160,7 +161,7 @@ def test_the_gradient_is_the_same_whatever_the_tiles_are(monkeypatch: pytest.Mon
         ]
         self.count = 1000
 
-    monkeypatch.setattr(patch_module._Term, "make_tables", tables)
+    monkeypatch.setattr(levels.Term, "make_tables", tables)
     picture = layout(90, 140) + 0.1 * torch.randn(3, 90, 140, generator=torch.Generator().manual_seed(0))
     found = []
     for tile in (64, 67, 100, 512):
@@ -295,8 +296,8 @@ def test_the_gradient_of_the_patches_is_the_mean_of_what_is_left_to_move() -> No
     """Against a loop over patches and directions, from the same maps of transport."""
     options = PatchOptions(patch=3, projections=4, levels=1, stroke_weight=0.0)
     work = patch_module._Work(StyleJob(layout(12, 14), [StyleImage(painting())]), options, unwatched)
-    level = patch_module._Level(work, 0, [painting(), layout(12, 14)], work.groups, stride=1)
-    term = patch_module._Term(level, level.patches, 3, 3, 1, None, 1.0)
+    level = levels.Level(work, 0, [painting(), layout(12, 14)], work.groups, stride=1)
+    term = levels.Term(level, level.patches, 3, 3, 1, None, 1.0)
     pixels = layout(12, 14)[None]
     term.make_tables(pixels, [(0, 0, 12, 14)])
     tile = pixels.clone().requires_grad_()
