@@ -9,25 +9,27 @@ EDGE = 0.04  # difference between neighbours from which on an edge counts
 LUMINANCE = (0.299, 0.587, 0.114)
 
 
+def edge_distance(pictures: Tensor, layout: Tensor) -> Tensor:
+    """[n]: the mean over neighbours of w (difference - layout's difference)², of pictures and layout [n, 3, h, w]."""
+    total = pictures.new_zeros(len(pictures))
+    for here, there in zip(differences(pictures), differences(layout), strict=True):
+        total = total + (edge_weight(there) * (here - there).square()).mean(dim=(1, 2))
+    return total
+
+
 class Edges:
-    """Differences of luminance between neighbours are to be the content's, the more the stronger they are there."""
+    """The same for one picture, `weight` times, with its gradient in closed form: what it costs beside autograd is nothing."""
 
     def __init__(self, content: Tensor, seamless: bool, weight: float) -> None:
         self.seamless, self.weight = seamless, weight
-        self.luminance = content.new_tensor(LUMINANCE)[:, None, None]
-        self.there = self._differences(content)
-        self.weights = [difference.abs() / (difference.abs() + EDGE) for difference in self.there]
-
-    def _differences(self, picture: Tensor) -> list[Tensor]:
-        y = (picture * self.luminance).sum(dim=0)
-        if self.seamless:
-            return [torch.roll(y, -1, dims=axis) - y for axis in (0, 1)]
-        return [y.diff(dim=0), y.diff(dim=1)]
+        self.there = differences(content, seamless)
+        self.weights = [edge_weight(difference) for difference in self.there]
 
     def gradient(self, picture: Tensor) -> Tensor:
-        """Of the mean over pairs of w (difference - content's difference)²."""
+        """With respect to the picture, [3, h, w]."""
         total = torch.zeros_like(picture[0])
-        for axis, (here, there, weight) in enumerate(zip(self._differences(picture), self.there, self.weights, strict=True)):
+        found = differences(picture, self.seamless)
+        for axis, (here, there, weight) in enumerate(zip(found, self.there, self.weights, strict=True)):
             pull = (here - there).mul_(weight).mul_(2 * self.weight / max(1, weight.numel()))
             if self.seamless:
                 total += torch.roll(pull, 1, dims=axis) - pull
@@ -35,4 +37,21 @@ class Edges:
                 length = picture.shape[1 + axis] - 1
                 total.narrow(axis, 1, length).add_(pull)
                 total.narrow(axis, 0, length).sub_(pull)
-        return total[None] * self.luminance
+        return total[None] * _luminance(picture)
+
+
+def differences(pictures: Tensor, seamless: bool = False) -> list[Tensor]:
+    """Of luminance between neighbours down and across, of [..., 3, h, w]; seamless: also over the border."""
+    y = (pictures * _luminance(pictures)).sum(dim=-3)
+    if seamless:
+        return [torch.roll(y, -1, dims=axis) - y for axis in (-2, -1)]
+    return [y.diff(dim=-2), y.diff(dim=-1)]
+
+
+def edge_weight(difference: Tensor) -> Tensor:
+    """How much a difference of the layout counts, 0 to 1: the more the stronger it is."""
+    return difference.abs() / (difference.abs() + EDGE)
+
+
+def _luminance(like: Tensor) -> Tensor:
+    return like.new_tensor(LUMINANCE)[:, None, None]

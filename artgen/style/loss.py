@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from artgen.style.edges import EDGE, LUMINANCE
+from artgen.style.edges import edge_distance
 from artgen.style.gatys import content_distance, total_variation
 from artgen.style.levels import MARGIN
 from artgen.style.networks import StyleNetwork
@@ -110,18 +110,6 @@ def sliced_distance(maps: Tensor, vectors: Tensor, size: int, projections: int, 
         order = values.argsort(dim=2)
         aim = torch.empty_like(values).scatter_(2, order, target.expand_as(values))
     return (values - aim).square().mean(dim=(1, 2))
-
-
-def edge_distance(pictures: Tensor, layout: Tensor) -> Tensor:
-    """[n]: the mean over neighbours of w (difference - layout's difference)², of luminance, w as in `artgen.style.edges.Edges`."""
-    luminance = torch.tensor(LUMINANCE, device=pictures.device)[:, None, None]
-    here, there = (pictures * luminance).sum(dim=1), (layout * luminance).sum(dim=1)
-    total = pictures.new_zeros(len(pictures))
-    for axis in (1, 2):
-        wanted = there.diff(dim=axis)
-        weight = wanted.abs() / (wanted.abs() + EDGE)
-        total = total + (weight * (here.diff(dim=axis) - wanted).square()).mean(dim=(1, 2))
-    return total
 
 
 @dataclass(frozen=True)

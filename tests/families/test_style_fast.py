@@ -23,9 +23,9 @@ from artgen.families.style_fast.network import StyleNet, Wanted, noise_shape
 from artgen.families.style_fast.paintings import color_change, recolored
 from artgen.families.style_fast.strips import paint
 from artgen.style.color import color_statistics, transfer_colors
-from artgen.style.edges import Edges
+from artgen.style.edges import Edges, edge_distance
 from artgen.style.job import StyleImage, StyleJob
-from artgen.style.loss import PatchLoss, PatchLossOptions, edge_distance, sliced_distance
+from artgen.style.loss import PatchLoss, PatchLossOptions, sliced_distance
 from artgen.style.sliced import directions
 from tests.cli.helpers import Call
 from tests.style.toy_network import drawn_squeezenet, save_npz, spot, stripes
