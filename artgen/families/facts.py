@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from artgen.errors import ArtgenError
+from artgen.errors import ArtgenError, UsageError
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -27,3 +27,12 @@ def read_facts(path: Path, kind: type[M]) -> M:
         problem = error.errors()[0]
         where = ".".join(map(str, problem["loc"]))
         raise ArtgenError(f"{path}: damaged: {where + ': ' if where else ''}{problem['msg']}") from None
+
+
+def check_fingerprint(folder: Path, before: str, now: str, what: str) -> None:
+    """Raises UsageError where a run is continued with others than it began with. folder: the run's data folder; what: such as `pictures`."""
+    if before != now:
+        raise UsageError(
+            f"{folder.parent}: the {what} are not those that the run began with; a continued run keeps them "
+            "(begin a new one, or put them back)"
+        )

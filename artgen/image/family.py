@@ -24,7 +24,7 @@ from artgen.data.picture_decoding import Pixels
 from artgen.data.pictures import PictureSet, load_pictures
 from artgen.errors import UsageError, did_you_mean
 from artgen.families.base import Family, Networks, Sample, Share, device_of
-from artgen.families.facts import read_facts, write_facts
+from artgen.families.facts import check_fingerprint, read_facts, write_facts
 from artgen.image.avoiding import CopyJudge, make_all
 from artgen.image.batches import Batch, ShuffledPictures, to_pixels, to_signal, to_tensor
 from artgen.image.config import PictureSampleConfig
@@ -72,11 +72,8 @@ class PictureFamily(Family[C]):
             class_names=pictures.class_names,
             fingerprint=pictures.fingerprint,
         )
-        if (folder / FACTS).exists() and read_facts(folder / FACTS, PictureFacts).fingerprint != facts.fingerprint:
-            raise UsageError(
-                f"{folder.parent}: the pictures are not those that the run began with; a continued run keeps them "
-                "(begin a new one, or put them back)"
-            )
+        if (folder / FACTS).exists():
+            check_fingerprint(folder, read_facts(folder / FACTS, PictureFacts).fingerprint, facts.fingerprint, "pictures")
         return cls(config, facts, pictures)
 
     @classmethod

@@ -120,11 +120,12 @@ def _patches(pictures: Pictures, n: int, generator: torch.Generator) -> tuple[li
     return [torch.cat(kept) for kept in found], owners
 
 
-def cut_patches(level: Tensor, picture: Tensor, row: Tensor, column: Tensor) -> Tensor:
-    """Patches of level [n, 3, h, w] whose upper left corners are given, each [k]: [k, 3, 7, 7]."""
-    offsets = torch.arange(PATCH)
+def cut_patches(level: Tensor, picture: Tensor, row: Tensor, column: Tensor, size: int = PATCH) -> Tensor:
+    """Patches of level [n, channels, h, w] whose upper left corners are given, each [k]: [k, channels, size, size]."""
+    offsets = torch.arange(size, device=level.device)
     rows, columns = (row[:, None] + offsets)[:, None, :, None], (column[:, None] + offsets)[:, None, None, :]
-    return level[picture[:, None, None, None], torch.arange(level.shape[1])[:, None, None], rows, columns]
+    channels = torch.arange(level.shape[1], device=level.device)
+    return level[picture[:, None, None, None], channels[:, None, None], rows, columns]
 
 
 def _moments(patches: Tensor) -> tuple[Tensor, Tensor]:

@@ -20,7 +20,7 @@ from artgen.config import RunConfig, Section
 from artgen.data.music import MusicSet, load_music
 from artgen.errors import UsageError, counted
 from artgen.families.base import Family, Networks, Sample
-from artgen.families.facts import read_facts, write_facts
+from artgen.families.facts import check_fingerprint, read_facts, write_facts
 from artgen.metrics.scorecard import Figure, ScoreCard
 from artgen.music.config import MusicSampleConfig
 from artgen.music.finishing import describe, finish, fits_key, key_of
@@ -86,11 +86,8 @@ class MusicFamily(Family[C]):
     @classmethod
     def prepare(cls, config: C, folder: Path) -> MusicFamily[C]:
         music = load_music(config.data)  # type: ignore[attr-defined]
-        if (folder / FACTS).exists() and read_facts(folder / FACTS, MusicFacts).fingerprint != music.fingerprint:
-            raise UsageError(
-                f"{folder.parent}: the pieces are not those that the run began with; a continued run keeps them "
-                "(begin a new one, or put them back)"
-            )
+        if (folder / FACTS).exists():
+            check_fingerprint(folder, read_facts(folder / FACTS, MusicFacts).fingerprint, music.fingerprint, "pieces")
         family = cls(config, facts_of(music), music)
         family.learn_about(music)
         return family

@@ -48,20 +48,17 @@ def transfer_colors(content: Tensor, styles: Sequence[StyleImage]) -> Tensor:
     2008, "Gradient Flows", section 9.2). Where no style is wanted the content stays; where regions overlap in part, so that
     their sum is under 1, it stays in part.
     """
+    targets = [color_statistics(style.pixels) for style in styles]
     shares = _shares(content, styles)
-    moved = torch.zeros_like(content) if shares is not None else None
+    if shares is None:
+        total = sum(style.weight for style in styles)
+        mixed = mixed_map(color_statistics(content), targets, [style.weight / total for style in styles])
+        return apply_map(content, *mixed).clamp_(0, 1)
     everywhere = color_statistics(content)
-    matrix, offset = torch.zeros(3, 3, dtype=torch.float64), torch.zeros(3, dtype=torch.float64)
-    total = sum(style.weight for style in styles)
-    for number, style in enumerate(styles):
+    moved = torch.zeros_like(content)
+    for style, target, share in zip(styles, targets, shares, strict=True):
         source = everywhere if style.region is None else color_statistics(content, style.region)
-        own, shift = color_map(source, color_statistics(style.pixels))
-        if moved is None or shares is None:
-            matrix, offset = matrix + style.weight / total * own, offset + style.weight / total * shift
-        else:
-            moved += (_apply(content, own, shift) - content) * shares[number]
-    if moved is None:
-        return _apply(content, matrix, offset).clamp_(0, 1)
+        moved += (apply_map(content, *color_map(source, target)) - content) * share
     return moved.add_(content).clamp_(0, 1)
 
 
@@ -114,15 +111,26 @@ def color_map(source: ColorStatistics, target: ColorStatistics) -> tuple[Tensor,
     return matrix, target.mean - matrix @ source.mean
 
 
+def mixed_map(source: ColorStatistics, targets: Sequence[ColorStatistics], shares: Sequence[float]) -> tuple[Tensor, Tensor]:
+    """The mean of the maps onto several targets. shares: 1 in sum; one of 0 costs nothing."""
+    matrix, offset = torch.zeros(3, 3, dtype=torch.float64), torch.zeros(3, dtype=torch.float64)
+    for target, share in zip(targets, shares, strict=True):
+        if share:
+            own, shift = color_map(source, target)
+            matrix, offset = matrix + share * own, offset + share * shift
+    return matrix, offset
+
+
+def apply_map(picture: Tensor, matrix: Tensor, offset: Tensor) -> Tensor:
+    """x -> T x + offset of every pixel of [3, h, w]."""
+    moved = matrix.to(picture) @ picture.flatten(1)
+    return moved.add_(offset.to(picture)[:, None]).view_as(picture)
+
+
 def _root(matrix: Tensor) -> Tensor:
     """The square root of a symmetric matrix without negative eigenvalues, but for rounding."""
     values, axes = torch.linalg.eigh((matrix + matrix.T) / 2)
     return axes * values.clamp(min=0).sqrt() @ axes.T
-
-
-def _apply(picture: Tensor, matrix: Tensor, offset: Tensor) -> Tensor:
-    moved = matrix.to(picture) @ picture.flatten(1)
-    return moved.add_(offset.to(picture)[:, None]).view_as(picture)
 
 
 def _shares(content: Tensor, styles: Sequence[StyleImage]) -> Tensor | None:

@@ -17,7 +17,7 @@ from artgen.style.gatys_options import GatysOptions
 from artgen.style.job import StyleJob, Watch, unwatched
 from artgen.style.networks import SMALLEST, StyleNetwork
 from artgen.style.resizing import made_periodic, resize
-from artgen.style.statistics import Gram, Moments, Sliced, Statistic, resize_region
+from artgen.style.statistics import resize_region, statistic_named
 
 SHIFT = 8  # pixels that the picture is moved by at most: the stride of the layers that make strokes
 N_SHIFTS = 8  # of which the content is known; each is a pass of the network at the start of a scale
@@ -152,7 +152,7 @@ class _Objective:
         self.style_layers = options.style_layers or network.style_layers
         self.content_layers = options.content_layers or network.content_layers
         self.layers = {*self.style_layers, *self.content_layers}
-        self.statistic = _statistic(options, generator)
+        self.statistic = statistic_named(options.statistic, generator)
         self.style_weight = options.style_weight * job.strength**2
         # A tenth at content strength 0, ten times at 1.
         self.content_weight = options.content_weight * 100 ** (job.content_strength - 0.5)
@@ -223,12 +223,6 @@ def content_distance(maps: Tensor, target: Tensor) -> Tensor:
     """|F - C|² / |C|² (Gatys et al. 2016, equation 1, made relative)."""
     target = target.float()
     return (maps.float() - target).square().sum() / target.square().sum().clamp(min=1e-12)
-
-
-def _statistic(options: GatysOptions, generator: torch.Generator) -> Statistic:
-    if options.statistic == "sliced":
-        return Sliced(generator)
-    return Gram() if options.statistic == "gram" else Moments()
 
 
 def _regions(job: StyleJob, content: Tensor) -> tuple[list[Tensor | None], list[float]]:

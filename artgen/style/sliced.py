@@ -18,6 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from artgen.metrics.wasserstein import cut_patches
+
 N_QUANTILES = 256
 BINS = 512
 SAMPLES = 2048  # vectors of each side that a table is made of
@@ -80,7 +82,4 @@ def patches_of(maps: Tensor, size: int, most: int, generator: torch.Generator) -
     if rows * columns <= most:
         return F.unfold(maps[None], size)[0].T
     chosen = torch.randint(rows * columns, (most,), generator=generator).to(maps.device)
-    inside = torch.arange(size, device=maps.device)
-    corners = chosen // columns * width + chosen % columns
-    places = corners[:, None] + (inside[:, None] * width + inside).flatten()
-    return maps.flatten(1)[:, places].transpose(0, 1).reshape(most, -1)
+    return cut_patches(maps[None], torch.zeros_like(chosen), chosen // columns, chosen % columns, size).flatten(1)

@@ -37,6 +37,13 @@ def resize_region(region: Tensor, maps: Tensor) -> Tensor:
     return F.interpolate(region[None, None], maps.shape[-2:], mode="area")[0, 0]
 
 
+def statistic_named(name: str, generator: torch.Generator) -> Statistic:
+    """gram, moments or sliced, as the options of methods and trainings name them. generator: what sliced draws from."""
+    if name == "sliced":
+        return Sliced(generator)
+    return Gram() if name == "gram" else Moments()
+
+
 # ---------------------------------------------------------------- Gram
 
 

@@ -20,9 +20,9 @@ from artgen.families.base import Share
 from artgen.families.style_fast.config import FastModelConfig, StyleFastConfig, StyleSampleConfig
 from artgen.families.style_fast.family import StyleFast
 from artgen.families.style_fast.network import StyleNet, Wanted, noise_shape
-from artgen.families.style_fast.paintings import color_change, recolored
+from artgen.families.style_fast.paintings import recolored
 from artgen.families.style_fast.strips import paint
-from artgen.style.color import color_statistics, transfer_colors
+from artgen.style.color import color_statistics, mixed_map, transfer_colors
 from artgen.style.edges import Edges, edge_distance
 from artgen.style.job import StyleImage, StyleJob
 from artgen.style.loss import PatchLoss, PatchLossOptions, sliced_distance
@@ -216,7 +216,7 @@ def test_tables_of_styles_are_not_orthogonalised() -> None:
 
 def test_colours_are_those_of_colour_transfer() -> None:
     content, styles = spot(40, 50), [stripes(30, 30), spot(20, 30).flip(0)]
-    change = color_change(content, [color_statistics(style) for style in styles], [0.3, 0.7])
+    change = mixed_map(color_statistics(content), [color_statistics(style) for style in styles], [0.3, 0.7])
     expected = transfer_colors(content, [StyleImage(styles[0], 0.3), StyleImage(styles[1], 0.7)])
     with torch.autocast("cpu", torch.bfloat16):
         assert torch.allclose(recolored(content, change), expected, atol=1e-6)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
@@ -19,15 +19,16 @@ from artgen.data.pictures import PictureSet, load_pictures
 from artgen.engine.device import keep_freed_memory
 from artgen.errors import UsageError, counted
 from artgen.families.base import Family, Loss, Networks, Phase, Sample, Share, device_of
-from artgen.families.facts import read_facts, write_facts
+from artgen.families.facts import check_fingerprint, read_facts, write_facts
 from artgen.families.style_fast.config import StyleConfig, StyleFastConfig, StyleSampleConfig
 from artgen.families.style_fast.network import StyleNet, Wanted, noise_shape
-from artgen.families.style_fast.paintings import PaintingFacts, color_change, read_paintings, recolored
+from artgen.families.style_fast.paintings import PaintingFacts, read_paintings, recolored
 from artgen.families.style_fast.strips import from_multiple, paint, to_multiple
 from artgen.image.batches import ShuffledPictures, to_tensor
 from artgen.image.family import channels_last
 from artgen.media.sheet import Sheet, make_sheet, to_image
 from artgen.metrics.scorecard import ScoreCard
+from artgen.style.color import color_map, color_statistics, mixed_map
 from artgen.style.job import StyleJob, Watch, unwatched
 from artgen.style.loss import NetworkLoss, PatchLoss, PatchLossOptions, StyleLoss
 from artgen.style.resizing import made_periodic
@@ -207,7 +208,7 @@ class StyleFast(Family[StyleFastConfig]):
         mix = self.mix(options)
         height, width = job.content.shape[1:]
         content = to_multiple(made_periodic(job.content) if job.seamless else job.content, job.seamless)
-        change = color_change(job.content, [painting.colors() for painting in self.of.paintings], mix)
+        change = mixed_map(color_statistics(job.content), [painting.colors() for painting in self.of.paintings], mix)
         shape = noise_shape(self.config.model.noise, *content.shape[1:])
         noise = torch.randn(shape, generator=torch.Generator().manual_seed(job.seed))
         wanted = Wanted(torch.tensor([mix], device=device), torch.tensor([job.content_strength], device=device))
@@ -252,7 +253,7 @@ class StyleFast(Family[StyleFastConfig]):
         colors = [painting.colors() for painting in self.of.paintings]
         layout = []
         for picture, style in zip(pictures.float() / 255, styles, strict=True):
-            layout.append(recolored(picture, color_change(picture, [colors[style]], [1.0])))
+            layout.append(recolored(picture, color_map(color_statistics(picture), colors[style])))
         return Batch(torch.stack(layout), torch.tensor(styles), torch.tensor(content, dtype=torch.float32), noise)
 
     def _noise(self, seed: int, n: int) -> Tensor:
@@ -297,12 +298,9 @@ def _make_loss(style: StyleConfig, paintings: Sequence[Tensor], device: torch.de
     if style.weights is None:
         return PatchLoss(there, _patch_options(style))
     from artgen.style.networks import load_style_network
-    from artgen.style.statistics import Gram, Moments, Sliced, Statistic
+    from artgen.style.statistics import statistic_named
 
-    def statistic(generator: torch.Generator) -> Statistic:
-        return Sliced(generator) if style.loss == "sliced" else Gram() if style.loss == "gram" else Moments()
-
-    return NetworkLoss(there, load_style_network(style.weights, device), statistic, style.tv_weight)
+    return NetworkLoss(there, load_style_network(style.weights, device), partial(statistic_named, style.loss), style.tv_weight)
 
 
 def _patch_options(style: StyleConfig) -> PatchLossOptions:
@@ -325,11 +323,7 @@ def _check_same(folder: Path, before: StyleFacts, now: StyleFacts, style: StyleC
         )
     if before.weights != now.weights:
         raise UsageError(f"{style.weights}: is not the network that {folder.parent} was begun with; a continued run keeps it")
-    if before.fingerprint != now.fingerprint:
-        raise UsageError(
-            f"{folder.parent}: the pictures are not those that the run began with; a continued run keeps them "
-            "(begin a new one, or put them back)"
-        )
+    check_fingerprint(folder, before.fingerprint, now.fingerprint, "pictures")
 
 
 FAMILY = StyleFast

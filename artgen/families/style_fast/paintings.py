@@ -13,7 +13,7 @@ from torch import Tensor
 from artgen.errors import UsageError
 from artgen.files import sha256_of
 from artgen.media.image_files import image_size, read_image, to_profile
-from artgen.style.color import ColorStatistics, color_map, color_statistics
+from artgen.style.color import ColorStatistics, apply_map, color_statistics
 
 SMALLEST = 64  # pixels of a painting's shorter side, in the file
 OPAQUE = 0.99  # of alpha
@@ -71,21 +71,7 @@ def _read(path: str, size: int, needed: int) -> Painting:
     return Painting(pixels, facts)
 
 
-def color_change(content: Tensor, colors: Sequence[ColorStatistics], mix: Sequence[float]) -> tuple[Tensor, Tensor]:
-    """(matrix [3, 3], offset [3]), float64, that carry a content's colours onto those of paintings mixed, as
-    `artgen.style.color.transfer_colors` does where all are wanted everywhere. content: [3, h, w]. mix: 1 in sum."""
-    source = color_statistics(content)
-    matrix, offset = torch.zeros(3, 3, dtype=torch.float64), torch.zeros(3, dtype=torch.float64)
-    for own, share in zip(colors, mix, strict=True):
-        if share:
-            turned, moved = color_map(source, own)
-            matrix, offset = matrix + share * turned, offset + share * moved
-    return matrix, offset
-
-
 def recolored(content: Tensor, change: tuple[Tensor, Tensor]) -> Tensor:
-    """[3, h, w] by `color_change`, 0 to 1. Not under autocast: bfloat16 has too few digits for colours."""
-    matrix, offset = change
+    """[3, h, w] by a map of `artgen.style.color`, 0 to 1. Not under autocast: bfloat16 has too few digits for colours."""
     with torch.autocast(content.device.type, enabled=False):
-        moved = matrix.to(content) @ content.flatten(1) + offset.to(content)[:, None]
-    return moved.clamp_(0, 1).view_as(content)
+        return apply_map(content, *change).clamp_(0, 1)
