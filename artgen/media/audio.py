@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from artgen.errors import UsageError
 from artgen.files import atomic_write, check_writable
-from artgen.media.recipe import FORMAT, FileRecipes, Recipe, from_json, read_bytes, to_json
+from artgen.media.recipe import FORMAT, FileRecipes, Recipe, carried_recipes, read_bytes, to_json
 from artgen.media.synthesis import SAMPLE_RATE, Sound, blocks
 
 SUFFIXES = (".wav", ".flac")
@@ -62,12 +62,8 @@ def read_recipe(path: Path) -> FileRecipes:
         text = _flac_comment(data) if data.startswith(b"fLaC") else _wav_comment(data)
     except (ValueError, IndexError):
         raise UsageError(f"{path}: not a WAV or FLAC file, or damaged") from None
-    if text is None:
-        raise UsageError(f"{path}: carries no recipe: artgen did not make it, or a program that changed it has dropped it")
-    recipes, facts = from_json(text, path)
-    if "samples_sha256" not in facts:
-        raise UsageError(f"{path}: damaged recipe: samples_sha256: missing")
-    return FileRecipes(recipes, unchanged=facts["samples_sha256"] == _digest_of_file(data, path))
+    recipes, digest = carried_recipes(text, path, "samples_sha256")
+    return FileRecipes(recipes, unchanged=digest == _digest_of_file(data, path))
 
 
 def _to_16_bits(sound: Sound) -> NDArray[np.int16]:

@@ -14,7 +14,7 @@ from artgen.errors import ArtgenError, UsageError
 from artgen.files import atomic_write, check_writable
 from artgen.media.midi_events import META, MOST_BYTES, Event, MidiEvents, read_events, write_events
 from artgen.media.midi_notes import DRUMS, KEY, METER, NAME, PORT, TEMPO, to_piece
-from artgen.media.recipe import FORMAT, FileRecipes, Recipe, from_json, to_json
+from artgen.media.recipe import FORMAT, FileRecipes, Recipe, carried_recipes, to_json
 from artgen.music.piece import Notes, Piece
 
 SUFFIXES = (".mid", ".midi")
@@ -77,15 +77,13 @@ def read_recipe(path: Path) -> FileRecipes:
     midi = read_events(_read(path), str(path))
     texts = [data[1:] for events in midi.tracks for _, status, data in events if status == META and data[0] == TEXT]
     first = next((i for i, text in enumerate(texts) if FORMAT.encode() in text[:100]), None)
-    if first is None:
-        raise UsageError(f"{path}: carries no recipe: artgen did not make it, or a program that changed it has dropped it")
-    carried = b"".join(texts[first:]).decode("utf-8", "replace")
-    with suppress(ValueError, RecursionError):  # which from_json will say
-        carried = carried[: json.JSONDecoder().raw_decode(carried)[1]]  # other texts may follow
-    recipes, facts = from_json(carried, path)
-    if "notes_sha256" not in facts:
-        raise UsageError(f"{path}: damaged recipe: notes_sha256: missing")
-    return FileRecipes(recipes, unchanged=facts["notes_sha256"] == _digest(to_piece(midi, str(path))))
+    carried = None
+    if first is not None:
+        carried = b"".join(texts[first:]).decode("utf-8", "replace")
+        with suppress(ValueError, RecursionError):  # which from_json will say
+            carried = carried[: json.JSONDecoder().raw_decode(carried)[1]]  # other texts may follow
+    recipes, digest = carried_recipes(carried, path, "notes_sha256")
+    return FileRecipes(recipes, unchanged=digest == _digest(to_piece(midi, str(path))))
 
 
 def _read(path: Path) -> bytes:

@@ -14,7 +14,7 @@ from xml.sax.saxutils import escape, unescape
 
 from artgen.errors import UsageError
 from artgen.files import atomic_write, check_writable
-from artgen.media.recipe import FORMAT, FileRecipes, Recipe, from_json, read_bytes, to_json
+from artgen.media.recipe import FORMAT, FileRecipes, Recipe, carried_recipes, read_bytes, to_json
 from artgen.music.piece import Piece
 
 SUFFIXES = (".musicxml", ".mxl")
@@ -67,14 +67,11 @@ def read_recipe(path: Path) -> FileRecipes:
         raise UsageError(f"{path}: not a MusicXML file, or damaged")
     before, field, rest = data.partition(f'<miscellaneous-field name="{FORMAT}">'.encode())
     text, end, after = rest.partition(b"</miscellaneous-field>")
-    if not field or not end:
-        raise UsageError(f"{path}: carries no recipe: artgen did not make it, or a program that changed it has dropped it")
-    recipes, facts = from_json(unescape(text.decode("utf-8", "replace")), path)
-    if "score_sha256" not in facts:
-        raise UsageError(f"{path}: damaged recipe: score_sha256: missing")
+    carried = unescape(text.decode("utf-8", "replace")) if field and end else None
+    recipes, digest = carried_recipes(carried, path, "score_sha256")
     opened, closed = (part.encode() for part in BLOCK.format(FORMAT, "\0").split("\0"))
     plain = (before + field).removesuffix(opened) + (end + after).removeprefix(closed)
-    return FileRecipes(recipes, unchanged=facts["score_sha256"] == hashlib.sha256(plain).hexdigest())
+    return FileRecipes(recipes, unchanged=digest == hashlib.sha256(plain).hexdigest())
 
 
 def _musicxml(piece: Piece) -> bytes:

@@ -17,7 +17,7 @@ import artgen
 from artgen.data.picture_decoding import formats
 from artgen.errors import UsageError
 from artgen.media.deep_images import Samples, deep_samples, is_deep
-from artgen.media.recipe import FORMAT, FileRecipes, Recipe, from_json, read_bytes, to_json
+from artgen.media.recipe import FORMAT, FileRecipes, Recipe, carried_recipes, read_bytes, to_json
 
 KEY = FORMAT  # of the text chunk of a PNG file
 FORMATS = ("PNG", "GIF", "JPEG", "WEBP", "TIFF")
@@ -87,12 +87,8 @@ def read_recipe(path: Path) -> FileRecipes:
         raise UsageError(f"{path}: not a PNG, GIF, JPEG, WebP or TIFF file, so that it carries no recipe") from None
     except Exception as error:  # a decoder raises whatever a broken file makes it stumble over
         raise UsageError(f"{path}: damaged: {str(error).splitlines()[0] if str(error) else type(error).__name__}") from None
-    if text is None:
-        raise UsageError(f"{path}: carries no recipe: artgen did not make it, or a program that changed it has dropped it")
-    recipes, facts = from_json(text, path)
-    if "pixels_sha256" not in facts:
-        raise UsageError(f"{path}: damaged recipe: pixels_sha256: missing")
-    return FileRecipes(recipes, unchanged=facts["pixels_sha256"] == digest)
+    recipes, was = carried_recipes(text, path, "pixels_sha256")
+    return FileRecipes(recipes, unchanged=was == digest)
 
 
 # ---------------------------------------------------------------- reading

@@ -92,6 +92,19 @@ def from_json(text: str | bytes, where: Path | str) -> tuple[list[Recipe], dict[
     return recipes, {key: value for key, value in document.items() if isinstance(value, str)}
 
 
+def carried_recipes(text: str | bytes | None, path: Path | str, digest: str) -> tuple[list[Recipe], str]:
+    """The recipes that a file carries, and the fact of that name about what it held when it was written.
+
+    Raises UsageError where text is None (nothing is carried), or as `from_json`, or where there is no such fact.
+    """
+    if text is None:
+        raise UsageError(f"{path}: carries no recipe: artgen did not make it, or a program that changed it has dropped it")
+    recipes, facts = from_json(text, path)
+    if digest not in facts:
+        raise UsageError(f"{path}: damaged recipe: {digest}: missing")
+    return recipes, facts[digest]
+
+
 def read_bytes(path: Path) -> bytes:
     """The bytes of a file. Raises UsageError if there is none, ArtgenError if it cannot be read."""
     try:

@@ -13,7 +13,7 @@ import numpy as np
 
 from artgen.errors import UsageError
 from artgen.files import atomic_write, check_writable
-from artgen.media.recipe import FileRecipes, Recipe, from_json, read_bytes, to_json
+from artgen.media.recipe import FileRecipes, Recipe, carried_recipes, read_bytes, to_json
 from artgen.media.sheet import Pixels
 
 SUFFIX = ".mp4"
@@ -73,12 +73,8 @@ def read_recipe(path: Path) -> FileRecipes:
         digest = _packets_digest(data)
     except (av.FFmpegError, IndexError, ValueError) as error:
         raise UsageError(f"{path}: not an MP4 file, or damaged: {getattr(error, 'strerror', None) or error}") from None
-    if not comment:
-        raise UsageError(f"{path}: carries no recipe: artgen did not make it, or a program that changed it has dropped it")
-    recipes, facts = from_json(comment, path)
-    if "packets_sha256" not in facts:
-        raise UsageError(f"{path}: damaged recipe: packets_sha256: missing")
-    return FileRecipes(recipes, unchanged=facts["packets_sha256"] == digest)
+    recipes, was = carried_recipes(comment or None, path, "packets_sha256")
+    return FileRecipes(recipes, unchanged=was == digest)
 
 
 def _rgb(frame: Pixels) -> Pixels:

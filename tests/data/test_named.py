@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from artgen.data import named
+from artgen.data import download
 from artgen.data.named import SETS, fetch
 from artgen.data.text_config import DOWNLOADS
 from artgen.errors import ArtgenError, UsageError
@@ -126,7 +126,7 @@ def test_a_server_that_says_nothing(cache: Path, monkeypatch: pytest.MonkeyPatch
     import socket
 
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    monkeypatch.setattr(named, "TIMEOUT", 0.1)
+    monkeypatch.setattr(download, "TIMEOUT", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("ARTGEN_MIRROR", f"http://127.0.0.1:{silent.getsockname()[1]}")
         assert "timed out" in refusal(cache)
