@@ -63,6 +63,12 @@ def check_writable(path: Path, force: bool = False) -> Path:
     return target
 
 
+def check_file(path: Path | str, what: str) -> None:
+    """Raises UsageError where there is no such file. what: what is expected there, such as `picture`."""
+    if not Path(path).is_file():
+        raise UsageError(f"{path}: {'is a folder or a device, expected a' if Path(path).exists() else 'no such'} {what}")
+
+
 def sha256_of(path: Path) -> str:
     """The SHA-256 of a file, hexadecimal, read piece by piece."""
     digest = hashlib.sha256()

@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 from artgen.data.picture_config import PictureDataConfig
 from artgen.data.picture_decoding import BrokenPicture, Pixels, decode, size_limit, to_square
 from artgen.errors import UsageError
-from artgen.files import sha256_of
+from artgen.files import check_file, sha256_of
 from artgen.media.exif import ORIENTATION, TURNED
 
 OPAQUE = 255
@@ -22,8 +22,7 @@ def read_picture(path: str, data: PictureDataConfig) -> tuple[Pixels, tuple[int,
 
     Raises UsageError that names the file if there is none, or it cannot be read as a picture.
     """
-    if not Path(path).is_file():
-        raise UsageError(f"{path}: {'is a folder or a device, expected a' if Path(path).exists() else 'no such'} picture")
+    check_file(path, "picture")
     try:
         with size_limit(data.max_pixels):
             pixels, (width, height) = decode(Path(path), data)

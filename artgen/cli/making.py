@@ -113,8 +113,8 @@ def request_class(command: str, config: RunConfig, where: str) -> type[Request]:
     for request in requests:
         if request.medium == medium:
             return request
-    if medium == "style":
-        raise UsageError(f"{where}: is a style run ({config.family}): {next_call(config, where)}")
+    if hasattr(config.sample, "used_by"):  # type: ignore[attr-defined]
+        raise UsageError(f"{where}: is a {medium} run ({config.family}): {next_call(config, where)}")
     media = " or ".join(request.medium for request in requests)
     raise UsageError(f"{where}: is a {medium} run ({config.family}), artgen {command} takes a {media} run")
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from artgen.cli.style_request import LARGEST_SIDE, GivenFile, StyleRequest
 from artgen.errors import UsageError
 from artgen.media.image_files import Picture, image_size, read_image, to_profile
+from artgen.media.image_reading import resized as resized_plane
 
 Plane = NDArray[np.float32]
 
@@ -82,18 +82,9 @@ def resized(pixels: NDArray[np.float32], width: int, height: int) -> Plane:
     """[h, w] or [h, w, channels] at another size, antialiased, 0 to 1."""
     if pixels.shape[:2] == (height, width):
         return pixels
-    planes = pixels[..., None] if pixels.ndim == 2 else pixels
-    made = np.stack(
-        [
-            np.asarray(
-                Image.fromarray(np.ascontiguousarray(planes[..., channel])).resize((width, height), Image.Resampling.LANCZOS)
-            )
-            for channel in range(planes.shape[2])
-        ],
-        axis=-1,
-    )
-    np.clip(made, 0, 1, out=made)
-    return made[..., 0] if pixels.ndim == 2 else made
+    planes = [pixels] if pixels.ndim == 2 else [np.ascontiguousarray(pixels[..., i]) for i in range(pixels.shape[2])]
+    made = [resized_plane(plane, (width, height)) for plane in planes]
+    return made[0] if pixels.ndim == 2 else np.stack(made, axis=-1)
 
 
 def _seen(picture: Picture) -> Plane:

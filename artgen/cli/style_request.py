@@ -11,7 +11,7 @@ from pydantic import Field
 
 from artgen.config import Fraction, PositiveInt, Section, merge, nest, parse_override, validate
 from artgen.errors import UsageError, did_you_mean
-from artgen.files import sha256_of
+from artgen.files import check_file, sha256_of
 
 CONTENT_WORDS = {"hint": 0.0, "loose": 0.25, "normal": 0.5, "close": 0.75, "exact": 1.0}
 INIT_WORDS = ("content", "noise")
@@ -111,8 +111,7 @@ def check_same(file: GivenFile) -> None:
 
 def _hash(path: str, what: str) -> str:
     try:
-        if not Path(path).is_file():
-            raise UsageError(f"{path}: {'is a folder or a device, expected a' if Path(path).exists() else 'no such'} {what}")
+        check_file(path, what)
         return sha256_of(Path(path))
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from None

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from artgen.cli.style_plan import Plan
 from artgen.errors import UsageError
 from artgen.files import check_writable
 from artgen.media.image_files import Picture, check_image_name, read_image, to_profile, write_image
+from artgen.media.picture import on_background
 from artgen.media.places import is_folder
 from artgen.media.reading import read_recipe
 from artgen.media.sheet import Pixels, Sheet, make_sheet, sheet_size
@@ -61,5 +61,4 @@ def _small(path: str) -> Pixels:
     if picture.alpha is None:
         return pixels
     alpha = np.rint(picture.alpha * 255).astype(np.uint8)
-    ground = Image.new("RGBA", (pixels.shape[1], pixels.shape[0]), (255, 255, 255, 255))
-    return np.asarray(Image.alpha_composite(ground, Image.fromarray(np.dstack([pixels, alpha]))).convert("RGB"))
+    return on_background(np.dstack([pixels, alpha]), (255, 255, 255))

@@ -224,15 +224,15 @@ def _scaled(samples: Array, alpha: Array | None, size: tuple[int, int]) -> tuple
     width, height = size
     if samples.shape[:2] == (height, width):
         return _unit(samples, top), opacity
-    small = None if opacity is None else _resized(opacity, size)
+    small = None if opacity is None else resized(opacity, size)
     out = np.empty((height, width, samples.shape[2]), dtype=np.float32)
     for channel in range(samples.shape[2]):  # one at a time, which spares memory
         values = _unit(samples[..., channel], top)
         if opacity is None or small is None:
-            out[..., channel] = _resized(values, size)
+            out[..., channel] = resized(values, size)
             continue
-        weighted = _resized(values * opacity, size, 0, None)
-        plain = _resized(values, size) if (small < VISIBLE).any() else weighted
+        weighted = resized(values * opacity, size, 0, None)
+        plain = resized(values, size) if (small < VISIBLE).any() else weighted
         out[..., channel] = np.where(small < VISIBLE, plain, weighted / np.maximum(small, VISIBLE)).clip(0, 1)
     return out, small
 
@@ -243,7 +243,7 @@ def _unit(samples: Array, top: np.float32) -> Pixels:
     return values
 
 
-def _resized(values: Pixels, size: tuple[int, int], low: float = 0, high: float | None = 1) -> Pixels:
+def resized(values: Pixels, size: tuple[int, int], low: float = 0, high: float | None = 1) -> Pixels:
     """[height, width] at another size. The filter overshoots at edges; that is cut off."""
     return np.asarray(Image.fromarray(values).resize(size, FILTER)).clip(low, high)
 

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields
 from functools import partial
 from itertools import pairwise
@@ -229,10 +229,16 @@ def _one_core(*arguments: object) -> float:
         "if hasattr(os, 'sched_setaffinity'): os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
         "from artgen.cli.main import main\nmain()"
     )
+    _run(code, arguments)
+    return time.perf_counter() - begun
+
+
+def _run(code: str, arguments: Sequence[object]) -> str:
+    """What a program that calls artgen with these arguments prints."""
     done = subprocess.run([sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"artgen {' '.join(map(str, arguments))} failed:\n{done.stderr}")
-    return time.perf_counter() - begun
+    return done.stdout
 
 
 # ---------------------------------------------------------------- large pictures
@@ -278,10 +284,7 @@ def _peak(*arguments: object) -> int:
         "done = subprocess.run([sys.executable, '-m', 'artgen', *sys.argv[1:]], stdout=subprocess.DEVNULL)\n"
         "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)\nsys.exit(done.returncode)"
     )
-    done = subprocess.run([sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"artgen {' '.join(map(str, arguments))} failed:\n{done.stderr}")
-    return int(done.stdout) * (1 if sys.platform == "darwin" else 1024)
+    return int(_run(code, arguments)) * (1 if sys.platform == "darwin" else 1024)
 
 
 def _tile(method: str) -> int:

@@ -21,15 +21,12 @@ from artgen.files import sha256_of
 from artgen.media.reading import read_recipe
 from tests.cli import toy_style
 from tests.cli.helpers import Call
-from tests.cli.toy_style import SEEN, SIZE, ToyNetwork, install, make_run, photo, pixels, plain
+from tests.cli.toy_style import SEEN, SIZE, ToyNetwork, make_run, photo, pixels, plain, settle
 
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    install(monkeypatch)
-    monkeypatch.chdir(tmp_path)
-    photo(Path("c.png"))
-    plain(Path("red.png"), (200, 40, 20))
+    settle(monkeypatch, tmp_path)
     plain(Path("blue.png"), (20, 40, 220))
     return tmp_path
 

@@ -10,16 +10,13 @@ import pytest
 from PIL import Image
 
 from tests.cli.helpers import Call
-from tests.cli.toy_style import SIZE, install, photo, plain
+from tests.cli.toy_style import SIZE, photo, plain, settle
 from tests.e2e.test_bad_pictures import huge_png
 
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    install(monkeypatch)
-    monkeypatch.chdir(tmp_path)
-    photo(Path("c.png"))
-    plain(Path("red.png"), (200, 40, 20))
+    settle(monkeypatch, tmp_path)
     return tmp_path
 
 

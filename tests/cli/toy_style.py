@@ -143,3 +143,11 @@ def plain(path: Path, colour: tuple[int, ...], width: int = SIZE, height: int = 
 def pixels(path: Path) -> np.ndarray:
     with Image.open(path) as image:
         return np.asarray(image)
+
+
+def settle(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """The toys, and in the folder, which becomes the working one, c.png and red.png."""
+    install(monkeypatch)
+    monkeypatch.chdir(folder)
+    photo(Path("c.png"))
+    plain(Path("red.png"), (200, 40, 20))
