@@ -14,7 +14,7 @@ Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 class PatchOptions(Section):
     """How `artgen.style.patch.patch` works."""
 
-    steps: PositiveInt = 30  # of each scale
+    steps: PositiveInt = 26  # of each scale
     smallest: Annotated[int, Field(ge=16, le=512)] = 32  # longest side of the coarsest scale, pixels
     factor: Annotated[float, Field(gt=1, le=4)] = 1.5  # from scale to scale
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.03
@@ -25,7 +25,9 @@ class PatchOptions(Section):
     strokes: PositiveInt = 48  # filters learned from the style
     stroke_size: Annotated[int, Field(ge=3, le=15)] = 7  # their side, pixels
     stroke_weight: Weight = 0.01
-    content_weight: Weight = 0.08  # at the default content strength
+    content_weight: Weight = 0.24  # of edges, at the default content strength
+    lay: bool = True  # nearest patches of the style, within each scale
+    guide: Weight = 0.7  # of light and dark of the content, where they are laid
     detail: Fraction = 0.5  # how much of the content's finer edges is laid on at each scale
     noise: Fraction = 0.05  # what strokes can grow from where the content is flat, of the style's contrast
     tile: Annotated[int, Field(ge=64, le=4096)] = 512  # pixels that are worked on at a time: less needs less memory

@@ -24,13 +24,16 @@ from artgen.style.color import transfer_colors
 from artgen.style.edges import Edges
 from artgen.style.job import StyleImage, StyleJob, Watch, unwatched
 from artgen.style.levels import Group, Level, pad
+from artgen.style.nearest import SIDE, Atlas, relaid
 from artgen.style.options import PatchOptions
 from artgen.style.resizing import made_periodic, resize
 
 EDGE_LEVELS = 3  # of the pyramid whose edges are kept: of 2, 4 and 8 pixels
 STRIDE = 2  # of patches at scales of FINE pixels and more
 FINE = 128
-LAST = 0.1  # of the learning rate at the end of a scale
+LAST = 0.1  # of the learning rate at the end of a descent
+FIRST = 0.25  # of the steps of a scale are done before patches are laid
+RELAID = 0.33  # of the learning rate after that, for strokes are to be kept; all of it where each edge is to stay where it is
 TICKS = 1000  # of work that a watcher is told of
 
 
@@ -60,20 +63,22 @@ class _Work:
                     "give a larger picture, or --style-scale"
                 )
         self.content_weight = options.content_weight * 16 ** (2 * job.content_strength - 1)
+        self.guide = options.guide * 4 ** (2 * job.content_strength - 1)
         # Adam takes full steps however little is asked: with less strength it must not wander from the content meanwhile.
         self.learning_rate = options.learning_rate * min(1.0, 2 * job.strength)
+        self.relaid_rate = 1.0 if not options.lay else RELAID ** min(1.0, 2 - 2 * job.content_strength)
         self.detail = 1 - job.strength * (1 - min(1.0, options.detail * 2 * job.content_strength))
 
     def run(self) -> Tensor:
         if self.job.strength == 0:
             return self.content.cpu().clone()
         sizes = _sizes(self.content.shape[1:], self.options)
-        steps = [self._steps(size) for size in sizes]
-        cost = [count * height * width for count, (height, width) in zip(steps, sizes, strict=True)]
+        total = sum(math.prod(size) * sum(self._steps(size)) for size in sizes)
         picture, before = None, None
         done = 0.0
-        for size, count, work in zip(sizes, steps, cost, strict=True):
+        for size in sizes:
             scale = _Scale(self, size)
+            work = math.prod(size) / total
             if picture is None or before is None:
                 start = scale.coloured if self.job.init is None else resize(self.job.init, size, self.job.seamless)
                 picture = start.clone()
@@ -82,21 +87,26 @@ class _Work:
                 picture = resize(picture, size, self.job.seamless).add_(finer.mul_(self.detail))
             before = scale.coloured
             picture = scale.grain(picture)
-            picture = self._descend(scale, picture, count, done / sum(cost), work / sum(cost))
-            done += work
+            for part, count in enumerate(self._steps(size)):
+                if part and self.options.lay:
+                    picture = scale.relaid(picture)
+                rate = self.learning_rate * (self.relaid_rate if part else 1)
+                picture = self._descend(scale, picture, count, rate, done, work * count)
+                done += work * count
         assert picture is not None
         return picture.cpu()
 
-    def _steps(self, size: tuple[int, int]) -> int:
-        steps = self.job.steps or self.options.steps
-        return max(3, round(steps * min(1.0, 1024 / max(size))))  # what is coarser has done most of it
+    def _steps(self, size: tuple[int, int]) -> tuple[int, ...]:
+        """Before patches are laid, and after it. Of large pictures what is coarser has done most of it."""
+        steps = (self.job.steps or self.options.steps) * min(1.0, 1024 / max(size))
+        return (max(2, round(FIRST * steps)), max(2, round((1 - FIRST) * steps)))
 
-    def _descend(self, scale: _Scale, picture: Tensor, steps: int, before: float, part: float) -> Tensor:
+    def _descend(self, scale: _Scale, picture: Tensor, steps: int, rate: float, before: float, part: float) -> Tensor:
         """Adam, with a learning rate that falls along a line. before, part: which share of all work is done, and is done here."""
         picture = picture.clamp(0, 1).to(self.device).requires_grad_()
-        adam = torch.optim.Adam([picture], lr=self.learning_rate, betas=(0.9, 0.99))
+        adam = torch.optim.Adam([picture], lr=rate, betas=(0.9, 0.99))
         for step in range(steps):
-            adam.param_groups[0]["lr"] = self.learning_rate * (1 - (1 - LAST) * step / steps)
+            adam.param_groups[0]["lr"] = rate * (1 - (1 - LAST) * step / steps)
             picture.grad = scale.gradient(picture.detach())
             adam.step()
             with torch.no_grad():
@@ -129,6 +139,7 @@ class _Scale:
         self.contrast = float(torch.stack([style.std() for style in styles]).mean()) * job.strength
         sets = [*styles, content]
         groups = [replace(group, region=regions[group.styles[0]]) for group in work.groups]
+        self.styles, self.groups = styles, groups
         self.levels = []
         for number in range(options.levels):
             if number:
@@ -149,6 +160,29 @@ class _Scale:
         """A little noise, from which strokes can grow where the content has nothing to begin with."""
         noise = torch.randn(picture.shape, generator=self.work.generator).to(picture)
         return picture.add_(noise.mul_(self.work.options.noise * self.contrast))
+
+    def relaid(self, picture: Tensor) -> Tensor:
+        """Made of patches of the styles, each group's where it is wanted."""
+        work = self.work
+        total, inside = torch.zeros_like(picture), torch.zeros_like(picture[0])
+        for group in self.groups:
+            members = [
+                StyleImage(self.styles[i], w) for i, w in zip(group.styles, group.weights, strict=True) if i < len(self.styles)
+            ]
+            paintings = [member.pixels for member in members]
+            if len(members) > 1:  # a style between them, not pieces of one beside pieces of the other: all in the same colours
+                paintings = [transfer_colors(painting, members) for painting in paintings]
+            paintings = [painting.to(work.device) for painting in paintings]
+            if min(picture.shape[1:]) < SIDE or min(min(each.shape[1:]) for each in paintings) < SIDE:
+                return picture
+            region = None if group.region is None else group.region.to(work.device)
+            atlas = Atlas(paintings, [member.weight for member in members], work.guide, work.generator)
+            found = relaid(picture, self.coloured, atlas, self.seamless, region)
+            share = torch.ones_like(inside) if region is None else region
+            total += found * share
+            inside += share
+        mixed = torch.where(inside > 1, total / inside.clamp_min(1), total + (1 - inside) * picture)
+        return torch.lerp(picture, mixed, work.job.strength)
 
     def gradient(self, picture: Tensor) -> Tensor:
         """Of all that is asked of the picture [3, h, w]."""
