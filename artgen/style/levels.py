@@ -50,7 +50,7 @@ class Level:
         options, generator = work.options, work.generator
         self.options, self.generator, self.tile = options, generator, options.tile // REACH * REACH  # all begin on one grid
         self.stride, self.device = stride, work.device
-        self.groups = groups
+        self.groups, self.phase = groups, [0, 0]
         self.regions = [None if g.region is None else _shrunk(g.region, number, work.seamless).to(work.device) for g in groups]
         used = sorted({index for group in groups for index in group.styles})
         self.patches = {
@@ -68,16 +68,19 @@ class Level:
                 self.strokes[index] = _answers(self.filters, sets[index], generator).to(work.device)
             self.filters = self.filters.to(work.device)
 
-    def gradient(self, padded: Tensor) -> Tensor:
-        """Of the style's terms, with respect to the padded level [1, 3, h, w]."""
+    def gradient(self, padded: Tensor, phase: Sequence[int] = (0, 0)) -> Tensor:
+        """Of the style's terms, with respect to the padded level [1, 3, h, w], which lies so many pixels further down and right
+        than the regions do."""
         total = torch.zeros_like(padded)
         origin = [int(torch.randint(REACH, (1,), generator=self.generator)) for _ in range(2)]
         terms = []
         if len(self.patches) == len({index for group in self.groups for index in group.styles}):
-            terms.append(Term(self, self.patches, 3, self.options.patch, self.stride, None, self.options.patch_weight))
+            terms.append(Term(self, self.patches, 3, self.options.patch, self.stride, None, self.options.patch_weight, phase))
         if self.filters is not None:
             channels = self.options.strokes
-            terms.append(Term(self, self.strokes, channels, NEIGHBOURHOOD, REACH, self.filters, self.options.stroke_weight))
+            terms.append(
+                Term(self, self.strokes, channels, NEIGHBOURHOOD, REACH, self.filters, self.options.stroke_weight, phase)
+            )
         windows = list(self._windows(padded, origin))
         for term in terms:
             term.make_tables(padded, windows)
@@ -115,8 +118,10 @@ class Term:
         stride: int,
         maps: StrokeFilters | None,
         weight: float,
+        phase: Sequence[int] = (0, 0),
     ) -> None:
         self.level, self.vectors, self.size, self.stride, self.maps, self.weight = level, vectors, size, stride, maps, weight
+        self.phase = phase
         self.along = directions(level.options.projections, channels * size * size, level.generator).to(level.device)
         self.kernels = self.along.view(-1, channels, size, size)
         self.tables: list[Transport | None] = []
@@ -184,8 +189,10 @@ class Term:
     def _inside(self, region: Tensor, corner: tuple[int, int], values: Tensor) -> Tensor:
         """How much the middle of each patch lies in a region, itself padded: [rows, columns]."""
         reach = self.size * (1 if self.maps is None else REACH) // 2
-        rows = (torch.arange(values.shape[1]) * self.stride + corner[0] + reach).clamp(max=region.shape[0] - 1)
-        columns = (torch.arange(values.shape[2]) * self.stride + corner[1] + reach).clamp(max=region.shape[1] - 1)
+        rows, columns = (
+            (torch.arange(count) * self.stride + first + reach - moved).clamp(0, side - 1)
+            for count, first, moved, side in zip(values.shape[1:], corner, self.phase, region.shape, strict=True)
+        )
         return region[rows[:, None], columns]
 
     def _samples(self, padded: Tensor) -> list[tuple[int, int, int, int]]:

@@ -25,7 +25,7 @@ class PatchOptions(Section):
     strokes: PositiveInt = 48  # filters learned from the style
     stroke_size: Annotated[int, Field(ge=3, le=15)] = 7  # their side, pixels
     stroke_weight: Weight = 0.01
-    content_weight: Weight = 0.24  # of edges, at the default content strength
+    content_weight: Weight = 0.3  # of edges, at the default content strength
     lay: bool = True  # nearest patches of the style, within each scale
     guide: Weight = 0.7  # of light and dark of the content, where they are laid
     detail: Fraction = 0.5  # how much of the content's finer edges is laid on at each scale

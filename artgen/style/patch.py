@@ -185,19 +185,38 @@ class _Scale:
         return torch.lerp(picture, mixed, work.job.strength)
 
     def gradient(self, picture: Tensor) -> Tensor:
-        """Of all that is asked of the picture [3, h, w]."""
+        """Of all that is asked of the picture [3, h, w].
+
+        The pyramid of the style's terms begins somewhere else in each step: else their squares of pixels would be seen.
+        """
+        phase = [int(torch.randint(1 << max(0, len(self.levels) - 1), (1,), generator=self.work.generator)) for _ in range(2)]
         with torch.enable_grad():
             source = picture.requires_grad_(True)
-            levels = [source[None]]
-            while len(levels) < max(len(self.levels), len(self.edges)):
-                levels.append(F.avg_pool2d(levels[-1], 2))
-            padded = [pad(level, self.seamless) for level in levels[: len(self.levels)]]
-        outputs = levels[: len(self.edges)] + padded
-        gradients = [edges.gradient(level.detach()[0])[None] for edges, level in zip(self.edges, levels, strict=False)]
-        gradients += [level.gradient(pixels.detach()) for level, pixels in zip(self.levels, padded, strict=True)]
+            levels = _pyramid(source[None], len(self.edges))
+            moved = _pyramid(_moved(source[None], phase, self.seamless), len(self.levels))
+            padded = [pad(level, self.seamless) for level in moved]
+        outputs = levels + padded
+        gradients = [edges.gradient(level.detach()[0])[None] for edges, level in zip(self.edges, levels, strict=True)]
+        for number, (level, pixels) in enumerate(zip(self.levels, padded, strict=True)):
+            gradients.append(level.gradient(pixels.detach(), [place >> number for place in phase]))
         total = torch.autograd.grad(outputs, source, gradients)[0]
         picture.requires_grad_(False)
         return total
+
+
+def _pyramid(picture: Tensor, count: int) -> list[Tensor]:
+    levels = [picture]
+    while len(levels) < count:
+        levels.append(F.avg_pool2d(levels[-1], 2))
+    return levels[:count]
+
+
+def _moved(picture: Tensor, phase: Sequence[int], seamless: bool) -> Tensor:
+    """[1, 3, h, w] so many pixels further down and right; what comes in is mirrored, or from the other side."""
+    if seamless:
+        return torch.roll(picture, tuple(phase), (2, 3))
+    down, across = (min(place, side - 1) for place, side in zip(phase, picture.shape[2:], strict=True))
+    return F.pad(picture, (across, 0, down, 0), mode="reflect")
 
 
 def _grouped(job: StyleJob) -> list[Group]:
