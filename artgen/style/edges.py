@@ -27,22 +27,34 @@ class Edges:
 
     def gradient(self, picture: Tensor) -> Tensor:
         """With respect to the picture, [3, h, w]."""
-        total = torch.zeros_like(picture[0])
-        found = differences(picture, self.seamless)
+        return self.of_luminance(luminance(picture))[None] * _weights(picture)
+
+    def of_luminance(self, y: Tensor) -> Tensor:
+        """With respect to the picture's luminance, [h, w]."""
+        total = torch.zeros_like(y)
+        found = _steps(y, self.seamless)
         for axis, (here, there, weight) in enumerate(zip(found, self.there, self.weights, strict=True)):
             pull = (here - there).mul_(weight).mul_(2 * self.weight / max(1, weight.numel()))
             if self.seamless:
                 total += torch.roll(pull, 1, dims=axis) - pull
             else:
-                length = picture.shape[1 + axis] - 1
+                length = y.shape[axis] - 1
                 total.narrow(axis, 1, length).add_(pull)
                 total.narrow(axis, 0, length).sub_(pull)
-        return total[None] * _luminance(picture)
+        return total
 
 
 def differences(pictures: Tensor, seamless: bool = False) -> list[Tensor]:
     """Of luminance between neighbours down and across, of [..., 3, h, w]; seamless: also over the border."""
-    y = (pictures * _luminance(pictures)).sum(dim=-3)
+    return _steps(luminance(pictures), seamless)
+
+
+def luminance(pictures: Tensor) -> Tensor:
+    """[..., 3, h, w] to [..., h, w]."""
+    return sum(channel * weight for channel, weight in zip(pictures.unbind(-3), LUMINANCE, strict=True))  # type: ignore[return-value]
+
+
+def _steps(y: Tensor, seamless: bool) -> list[Tensor]:
     if seamless:
         return [torch.roll(y, -1, dims=axis) - y for axis in (-2, -1)]
     return [y.diff(dim=-2), y.diff(dim=-1)]
@@ -53,5 +65,5 @@ def edge_weight(difference: Tensor) -> Tensor:
     return difference.abs() / (difference.abs() + EDGE)
 
 
-def _luminance(like: Tensor) -> Tensor:
+def _weights(like: Tensor) -> Tensor:
     return like.new_tensor(LUMINANCE)[:, None, None]

@@ -16,11 +16,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from artgen.style.options import PatchOptions
+from artgen.style.pyramid import halved, pad
 from artgen.style.sliced import SAMPLES, Transport, directions, mixed, patches_of, quantiles, transport
 from artgen.style.strokes import NEIGHBOURHOOD, REACH, STROKE_LEVELS, StrokeFilters, learn_strokes
 
 PATCHES = 20_000  # of a style that are kept at each level
-MARGIN = 3  # pixels around the picture, so that those at its border lie in more than one patch
 WINDOW, WINDOWS = 512, 16  # pixels of a side, and how many: what of a large style the filters look at
 SAMPLES_ACROSS, SAMPLE_SIDE = 7, 48  # windows of large pictures from which the tables of transport are made, and their side
 
@@ -212,17 +212,6 @@ class Term:
         return found
 
 
-def pad(level: Tensor, seamless: bool) -> Tensor:
-    """[1, channels, h, w] with a margin: what is beyond the border is its mirror image, or the other side."""
-    height, width = level.shape[2:]
-    if seamless:
-        rows = torch.arange(-MARGIN, height + MARGIN, device=level.device) % height
-        columns = torch.arange(-MARGIN, width + MARGIN, device=level.device) % width
-        return level[:, :, rows][:, :, :, columns]
-    vertical, horizontal = min(MARGIN, height - 1), min(MARGIN, width - 1)
-    return F.pad(level, (horizontal, horizontal, vertical, vertical), mode="reflect")
-
-
 def _answers(filters: StrokeFilters, picture: Tensor, generator: torch.Generator) -> Tensor:
     """Neighbourhoods of the filters' maps of a style, of a large one in windows: [at most PATCHES, filters * NEIGHBOURHOOD²]."""
     sides = picture.shape[1:]
@@ -240,5 +229,5 @@ def _shrunk(region: Tensor, number: int, seamless: bool) -> Tensor:
     """A region [h, w] at a level of the pyramid, padded as the level is."""
     level = region[None, None]
     for _ in range(number):
-        level = F.avg_pool2d(level, 2)
+        level = halved(level)
     return pad(level, seamless)[0, 0]

@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from artgen.style.edges import LUMINANCE
+from artgen.style.edges import luminance
 from artgen.style.sliced import patches_of
 
 SIDE, STRIDE = 8, 2  # of patches, pixels, and from one to the next
@@ -49,7 +49,7 @@ class Atlas:
         self.guide, self.generator, self.device = guide, generator, paintings[0].device
         self.sheets: list[Sheet] = []
         pieces = [_pieces(painting, generator) for painting in paintings]
-        planes = [self.described(piece, _luminance(piece)) for piece in itertools.chain(*pieces)]
+        planes = [self.described(piece, luminance(piece)[None]) for piece in itertools.chain(*pieces)]
         learned = torch.cat([patches_of(each, SIDE, max(1, LEARNED_FROM // len(planes)), generator) for each in planes])
         centred = learned - learned.mean(dim=0)
         components = torch.linalg.eigh(centred.T @ centred)[1][:, -COMPONENTS:]
@@ -65,9 +65,9 @@ class Atlas:
         self.table = torch.tensor([[s.first, s.rows, s.columns, s.pixel] for s in self.sheets], device=self.device)
         self.places = self._places([w / len(parts) for w, parts in zip(weights, pieces, strict=True) for _ in parts])
 
-    def described(self, picture: Tensor, luminance: Tensor) -> Tensor:
+    def described(self, picture: Tensor, light: Tensor) -> Tensor:
         """What is compared: colours, and light and dark of what should be there, [4, h, w]."""
-        return torch.cat([picture, self.guide * luminance])
+        return torch.cat([picture, self.guide * light])
 
     def _places(self, shares: Sequence[float]) -> Tensor:
         """Some of all patches, at random, of each sheet its share: what every patch is compared with first."""
@@ -112,7 +112,7 @@ def relaid(picture: Tensor, layout: Tensor, atlas: Atlas, seamless: bool, wanted
     counts = [-(-(side if seamless else side + SIDE - 1) // STRIDE) for side in (height, width)]
     margin = SIDE + STRIDE
     total = picture.new_zeros(4, height + 2 * margin, width + 2 * margin)
-    light = _luminance(layout)
+    light = luminance(layout)[None]
     bell = _bell().to(picture)
     for top, left in itertools.product(range(0, counts[0], BLOCK), range(0, counts[1], BLOCK)):
         inner = [(first, min(first + BLOCK, count)) for first, count in zip((top, left), counts, strict=True)]
@@ -191,7 +191,3 @@ def _bell() -> Tensor:
     offset = torch.arange(SIDE) - (SIDE - 1) / 2
     weight = torch.exp(-offset.square() / (2 * (SIDE / 4) ** 2))
     return (weight[:, None] * weight[None]).flatten()
-
-
-def _luminance(picture: Tensor) -> Tensor:
-    return (picture * picture.new_tensor(LUMINANCE)[:, None, None]).sum(dim=0, keepdim=True)

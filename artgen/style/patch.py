@@ -16,16 +16,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from artgen.errors import UsageError
 from artgen.style.color import transfer_colors
-from artgen.style.edges import Edges
+from artgen.style.edges import LUMINANCE, Edges, luminance
 from artgen.style.job import StyleImage, StyleJob, Watch, unwatched
-from artgen.style.levels import Group, Level, pad
+from artgen.style.levels import Group, Level
 from artgen.style.nearest import SIDE, Atlas, relaid
 from artgen.style.options import PatchOptions
+from artgen.style.pyramid import add_halved_back, halved, moved, pad, unmoved, unpadded
 from artgen.style.resizing import made_periodic, resize
 
 EDGE_LEVELS = 3  # of the pyramid whose edges are kept: of 2, 4 and 8 pixels
@@ -143,7 +143,7 @@ class _Scale:
         self.levels = []
         for number in range(options.levels):
             if number:
-                sets = [F.avg_pool2d(pixels[None], 2)[0] if min(pixels.shape[1:]) > 1 else pixels for pixels in sets]
+                sets = [halved(pixels[None])[0] if min(pixels.shape[1:]) > 1 else pixels for pixels in sets]
             if min(size) >> number < options.patch + STRIDE + 1:
                 break
             self.levels.append(Level(work, number, sets, groups, STRIDE if number == 0 and max(size) >= FINE else 1))
@@ -151,7 +151,7 @@ class _Scale:
         level = self.coloured
         for number in range(EDGE_LEVELS):
             if number:
-                level = F.avg_pool2d(level[None], 2)[0]
+                level = halved(level[None])[0]
             self.edges.append(Edges(level, job.seamless, work.content_weight / EDGE_LEVELS))
             if min(level.shape[1:]) < 4:
                 break
@@ -190,33 +190,43 @@ class _Scale:
         The pyramid of the style's terms begins somewhere else in each step: else their squares of pixels would be seen.
         """
         phase = [int(torch.randint(1 << max(0, len(self.levels) - 1), (1,), generator=self.work.generator)) for _ in range(2)]
-        with torch.enable_grad():
-            source = picture.requires_grad_(True)
-            levels = _pyramid(source[None], len(self.edges))
-            moved = _pyramid(_moved(source[None], phase, self.seamless), len(self.levels))
-            padded = [pad(level, self.seamless) for level in moved]
-        outputs = levels + padded
-        gradients = [edges.gradient(level.detach()[0])[None] for edges, level in zip(self.edges, levels, strict=True)]
-        for number, (level, pixels) in enumerate(zip(self.levels, padded, strict=True)):
-            gradients.append(level.gradient(pixels.detach(), [place >> number for place in phase]))
-        total = torch.autograd.grad(outputs, source, gradients)[0]
-        picture.requires_grad_(False)
+        total = self._of_style(picture[None], phase)[0]
+        pull = self._of_edges(luminance(picture))
+        for channel, weight in zip(total, LUMINANCE, strict=True):
+            channel.add_(pull, alpha=weight)
         return total
 
+    def _of_style(self, picture: Tensor, phase: Sequence[int]) -> Tensor:
+        """From coarse to fine, so that no more than one level's is kept: [1, 3, h, w]."""
+        size = picture.shape[2:]
+        levels = [moved(picture, phase, self.seamless)]
+        while len(levels) < len(self.levels):
+            levels.append(halved(levels[-1]))
+        total = torch.zeros(())
+        for number in reversed(range(len(self.levels))):
+            pixels = levels.pop()
+            its_size = pixels.shape[2:]
+            padded = pad(pixels, self.seamless)
+            del pixels
+            found = self.levels[number].gradient(padded, [place >> number for place in phase])
+            del padded
+            found = unpadded(found, its_size, self.seamless)
+            if total.dim():
+                add_halved_back(found, total)
+            total = found
+        return unmoved(total, size, phase, self.seamless) if total.dim() else torch.zeros_like(picture)
 
-def _pyramid(picture: Tensor, count: int) -> list[Tensor]:
-    levels = [picture]
-    while len(levels) < count:
-        levels.append(F.avg_pool2d(levels[-1], 2))
-    return levels[:count]
-
-
-def _moved(picture: Tensor, phase: Sequence[int], seamless: bool) -> Tensor:
-    """[1, 3, h, w] so many pixels further down and right; what comes in is mirrored, or from the other side."""
-    if seamless:
-        return torch.roll(picture, tuple(phase), (2, 3))
-    down, across = (min(place, side - 1) for place, side in zip(phase, picture.shape[2:], strict=True))
-    return F.pad(picture, (across, 0, down, 0), mode="reflect")
+    def _of_edges(self, y: Tensor) -> Tensor:
+        levels = [y[None, None]]
+        while len(levels) < len(self.edges):
+            levels.append(halved(levels[-1]))
+        total = torch.zeros(())
+        for edges in reversed(self.edges):
+            found = edges.of_luminance(levels.pop()[0, 0])[None, None]
+            if total.dim():
+                add_halved_back(found, total)
+            total = found
+        return total[0, 0]
 
 
 def _grouped(job: StyleJob) -> list[Group]:
