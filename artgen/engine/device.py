@@ -86,16 +86,29 @@ def keep_freed_memory() -> None:
     By default it returns them to the system and takes them back page by page: thousands of page faults a step, about a tenth
     of its time (docs/experiments.md). Does nothing where there is no glibc.
     """
+    _mallopt({_MMAP_THRESHOLD: 32 << 20, _TRIM_THRESHOLD: (1 << 31) - 1, _TOP_PAD: 64 << 20})
+
+
+def return_freed_memory() -> None:
+    """Makes glibc give blocks of a megabyte and more back to the system at once, for work that hardly fits into memory.
+
+    What it keeps otherwise lies in pieces between blocks that are in use: with large pictures as much again as all that is in use.
+    """
+    _mallopt({_MMAP_THRESHOLD: 1 << 20, _TRIM_THRESHOLD: 1 << 20})
+
+
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3  # malloc.h
+
+
+def _mallopt(settings: dict[int, int]) -> None:
     if not sys.platform.startswith("linux"):
         return
-    mmap_threshold, trim_threshold, top_pad = -3, -1, -2
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError):  # musl has none
         return
-    mallopt(mmap_threshold, 32 << 20)
-    mallopt(trim_threshold, (1 << 31) - 1)
-    mallopt(top_pad, 64 << 20)
+    for option, value in settings.items():
+        mallopt(option, value)
 
 
 def fabric_precision(precision: str, accelerator: str) -> Any:

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from artgen.style.edges import edge_distance
 from artgen.style.gatys import content_distance, total_variation
-from artgen.style.pyramid import MARGIN
 from artgen.style.networks import StyleNetwork
+from artgen.style.pyramid import MARGIN
 from artgen.style.sliced import SAMPLES, directions, patches_of, quantiles
 from artgen.style.statistics import Statistic
 from artgen.style.strokes import NEIGHBOURHOOD, STROKE_LEVELS, StrokeFilters, learn_strokes

@@ -11,8 +11,7 @@ Where the search goes: a few random places, then what the neighbours found, move
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -28,18 +27,8 @@ PLACES = 2048  # of the paintings at which each patch looks first
 REACHES = (4, 1, 2, 1)  # of neighbours, in patches, round by round
 COHERENCE = 1.075  # how much farther a place may be that goes on from the next neighbour's
 BLOCK, HALO = 256, 8  # patches of a side that are searched for at a time, and what is looked at around them
-LARGEST, WINDOWS, WINDOW = 600_000, 3, 256  # pixels of a painting that is used whole; of others windows across, and their side
+LARGE = 600_000  # pixels of a painting from which on every second patch of every second row is kept, in half precision
 CHUNK = 4096  # patches that are compared with all places at once
-
-
-@dataclass(frozen=True)
-class Sheet:
-    """Where the patches of one piece of a painting are in the list of all: `columns` to a row, from `first` on."""
-
-    first: int
-    rows: int
-    columns: int
-    pixel: int  # its first pixel in the list of all pixels
 
 
 class Atlas:
@@ -47,58 +36,75 @@ class Atlas:
 
     def __init__(self, paintings: Sequence[Tensor], weights: Sequence[float], guide: float, generator: torch.Generator) -> None:
         self.guide, self.generator, self.device = guide, generator, paintings[0].device
-        self.sheets: list[Sheet] = []
-        pieces = [_pieces(painting, generator) for painting in paintings]
-        planes = [self.described(piece, luminance(piece)[None]) for piece in itertools.chain(*pieces)]
-        learned = torch.cat([patches_of(each, SIDE, max(1, LEARNED_FROM // len(planes)), generator) for each in planes])
-        centred = learned - learned.mean(dim=0)
-        components = torch.linalg.eigh(centred.T @ centred)[1][:, -COMPONENTS:]
-        self.kernels = components.T.reshape(-1, len(planes[0]), SIDE, SIDE)
-        keys, first, pixel = [], 0, 0
-        for plane in planes:
-            rows, columns = plane.shape[1] - SIDE + 1, plane.shape[2] - SIDE + 1
-            self.sheets.append(Sheet(first, rows, columns, pixel))
-            keys.append(F.conv2d(plane[None], self.kernels)[0].flatten(1).T)
-            first, pixel = first + rows * columns, pixel + plane[0].numel()
-        self.keys = torch.cat(keys)
-        self.pixels = torch.cat([plane[:3].flatten(1) for plane in planes], dim=1)
-        self.table = torch.tensor([[s.first, s.rows, s.columns, s.pixel] for s in self.sheets], device=self.device)
-        self.places = self._places([w / len(parts) for w, parts in zip(weights, pieces, strict=True) for _ in parts])
+        self.kernels = self._components(paintings)
+        steps = [STRIDE if painting[0].numel() > LARGE else 1 for painting in paintings]
+        keys: list[Tensor] = []
+        counts: list[int] = []
+        sheets, pixel = [], 0
+        for painting, step in zip(paintings, steps, strict=True):
+            rows, columns = ((side - SIDE) // step + 1 for side in painting.shape[1:])
+            sheets.append((sum(counts), rows, columns, pixel, painting.shape[2], step))
+            counts.append(rows * columns)
+            pixel += painting[0].numel()
+            keys += [each.half() if max(steps) > 1 else each for each in self._keys(painting, step)]
+        self.keys, self.pixels = torch.cat(keys), torch.cat([painting.flatten(1) for painting in paintings], dim=1)
+        # Of each painting: its first patch in the list of all, rows and columns of patches, its first pixel in the list of all,
+        # pixels to a row, and from one patch to the next.
+        self.sheets = torch.tensor(sheets, device=self.device)
+        self.places = self._places(counts, weights)
+
+    def _keys(self, painting: Tensor, step: int) -> Iterator[Tensor]:
+        """What patches are compared by, [patches, COMPONENTS], band by band."""
+        for top in range(0, painting.shape[1] - SIDE + 1, BLOCK):
+            band = painting[:, top : top + BLOCK + SIDE - step]
+            yield F.conv2d(self.described(band, luminance(band)[None])[None], self.kernels, stride=step)[0].flatten(1).T
+
+    def _components(self, paintings: Sequence[Tensor]) -> Tensor:
+        """[COMPONENTS, 4, SIDE, SIDE]: what patches differ in most."""
+        learned = []
+        for painting in paintings:
+            patches = patches_of(painting, SIDE, max(1, LEARNED_FROM // len(paintings)), self.generator)
+            each = patches.view(-1, 3, SIDE, SIDE)
+            learned.append(torch.cat([each, self.guide * luminance(each)[:, None]], dim=1).flatten(1))
+        patches = torch.cat(learned)
+        centred = patches - patches.mean(dim=0)
+        return torch.linalg.eigh(centred.T @ centred)[1][:, -COMPONENTS:].T.reshape(-1, 4, SIDE, SIDE)
 
     def described(self, picture: Tensor, light: Tensor) -> Tensor:
         """What is compared: colours, and light and dark of what should be there, [4, h, w]."""
         return torch.cat([picture, self.guide * light])
 
-    def _places(self, shares: Sequence[float]) -> Tensor:
-        """Some of all patches, at random, of each sheet its share: what every patch is compared with first."""
-        found = []
-        for sheet, share in zip(self.sheets, shares, strict=True):
-            count = max(1, round(PLACES * share / sum(shares)))
-            found.append(sheet.first + torch.randint(sheet.rows * sheet.columns, (count,), generator=self.generator))
+    def _places(self, counts: Sequence[int], weights: Sequence[float]) -> Tensor:
+        """Some of all patches, at random, of each painting its share: what every patch is compared with first."""
+        found, first = [], 0
+        for count, weight in zip(counts, weights, strict=True):
+            some = max(1, round(PLACES * weight / sum(weights)))
+            found.append(first + torch.randint(count, (some,), generator=self.generator))
+            first += count
         return torch.cat(found).to(self.device)
 
     def moved(self, index: Tensor, down: int, across: int) -> tuple[Tensor, Tensor]:
-        """The patches so many pixels further, and whether there are such."""
-        first, rows, columns, _ = self._sheet(index)
-        row = (index - first) // columns + down
-        column = (index - first) % columns + across
+        """The patches that lie so many strides further in the painting, and whether there are such."""
+        first, rows, columns, _, _, step = self._sheet(index)
+        row = (index - first) // columns + down * STRIDE // step
+        column = (index - first) % columns + across * STRIDE // step
         there = (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
         return torch.where(there, first + row * columns + column, index), there
 
     def cut(self, index: Tensor) -> Tensor:
         """Colours of patches [m]: [3 * SIDE * SIDE, m], as `fold` takes them."""
-        first, _, columns, pixel = self._sheet(index)
-        width = columns + SIDE - 1
-        corner = pixel + (index - first) // columns * width + (index - first) % columns
+        first, _, columns, pixel, width, step = self._sheet(index)
+        corner = pixel + ((index - first) // columns * width + (index - first) % columns) * step
         offsets = torch.arange(SIDE, device=index.device)
         inside = (offsets[:, None] * width + corner)[:, None] + offsets[None, :, None]  # [rows, columns, m]
         return torch.stack([plane[inside] for plane in self.pixels]).flatten(0, 2)
 
     def _sheet(self, index: Tensor) -> tuple[Tensor, ...]:
+        """What is known of the paintings that patches are of."""
         if len(self.sheets) == 1:
-            return tuple(self.table[0])
-        number = torch.bucketize(index, self.table[:, 0].contiguous(), right=True) - 1
-        return tuple(self.table[number].unbind(1))
+            return tuple(self.sheets[0])
+        number = torch.bucketize(index, self.sheets[:, 0].contiguous(), right=True) - 1
+        return tuple(self.sheets[number].unbind(1))
 
 
 def relaid(picture: Tensor, layout: Tensor, atlas: Atlas, seamless: bool, wanted: Tensor | None = None) -> Tensor:
@@ -146,7 +152,7 @@ def _search(here: Tensor, atlas: Atlas) -> Tensor:
     described = F.conv2d(here[None], atlas.kernels, stride=STRIDE)[0]
     shape = described.shape[1:]
     wanted = described.flatten(1).T.contiguous()
-    keys = atlas.keys[atlas.places]
+    keys = atlas.keys[atlas.places].float()
     half = 0.5 * keys.square().sum(dim=1)
     best = torch.cat([atlas.places[(part @ keys.T).sub_(half).argmax(dim=1)] for part in wanted.split(CHUNK)])
     distance = (atlas.keys[best] - wanted).square_().sum(dim=1)
@@ -154,26 +160,11 @@ def _search(here: Tensor, atlas: Atlas) -> Tensor:
         slack = COHERENCE if reach == 1 else 1.0
         for down, across in ((0, reach), (0, -reach), (reach, 0), (-reach, 0)):
             neighbour = torch.roll(best.view(shape), (down, across), (0, 1)).flatten()
-            candidate, there = atlas.moved(neighbour, down * STRIDE, across * STRIDE)
+            candidate, there = atlas.moved(neighbour, down, across)
             its = (atlas.keys[candidate] - wanted).square_().sum(dim=1)
             take = there & (candidate != best) & (its < slack * distance)
             best, distance = torch.where(take, candidate, best), torch.where(take, its, distance)
     return best.view(shape)
-
-
-def _pieces(painting: Tensor, generator: torch.Generator) -> list[Tensor]:
-    """A painting whole, or of a large one windows, spread evenly and at random."""
-    height, width = painting.shape[1:]
-    if height * width <= LARGEST:
-        return [painting]
-    found = []
-    for row, column in itertools.product(range(WINDOWS), repeat=2):
-        window = []
-        for place, side in ((row, height), (column, width)):
-            first = int((place + float(torch.rand((), generator=generator))) / WINDOWS * max(1, side - WINDOW))
-            window.append(slice(first, first + WINDOW))
-        found.append(painting[:, window[0], window[1]])
-    return found
 
 
 def _beyond(first: int, count: int, side: int, seamless: bool) -> Tensor:

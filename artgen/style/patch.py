@@ -18,6 +18,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from artgen.engine.device import return_freed_memory
 from artgen.errors import UsageError
 from artgen.style.color import transfer_colors
 from artgen.style.edges import LUMINANCE, Edges, luminance
@@ -34,6 +35,7 @@ FINE = 128
 LAST = 0.1  # of the learning rate at the end of a descent
 FIRST = 0.25  # of the steps of a scale are done before patches are laid
 RELAID = 0.33  # of the learning rate after that, for strokes are to be kept; all of it where each edge is to stay where it is
+LARGE = 2 << 20  # pixels from which on memory counts more than the time of allocating it
 TICKS = 1000  # of work that a watcher is told of
 
 
@@ -42,6 +44,8 @@ def patch(job: StyleJob, options: PatchOptions, watch: Watch = unwatched) -> Ten
 
     Raises UsageError where a style is too small to have patches.
     """
+    if job.device.type == "cpu" and math.prod(job.content.shape[1:]) > LARGE:
+        return_freed_memory()
     return _Work(job, options, watch).run()
 
 

@@ -29,6 +29,7 @@ import torch
 from common import ROOT, SHARED, artgen, run_parts, settings, table
 from PIL import Image
 from style_pairs import PEERS, Pairs, read
+from style_peers import AS_PEERS
 from torch import Tensor
 
 RESULTS = Path(__file__).parent / "results" / "style.json"
@@ -165,7 +166,8 @@ def _steps(run: Callable[[Any], Tensor]) -> list[float]:
 
 
 def _to_loss(args: argparse.Namespace, pairs: Pairs, name: str, content: Tensor, style: Tensor) -> dict[str, Any]:
-    """The peer to its end, then ours, looked at every twentieth of the way; looking is not timed."""
+    """The peer to its end, then ours with its balance of style and content, looked at every twentieth of the way; looking is not
+    timed."""
     from artgen.style.job import StyleImage, StyleJob
 
     peer = pairs.peer(name)
@@ -183,12 +185,12 @@ def _to_loss(args: argparse.Namespace, pairs: Pairs, name: str, content: Tensor,
             seen.append((begun - start - looking, value))
             looking += time.perf_counter() - begun
 
-    ours = pairs.ours("gatys")
+    ours = pairs.ours("gatys", **AS_PEERS)
     start = time.perf_counter()
     ours(StyleJob(content, [StyleImage(style)]), watch)
     reached = next((seconds for seconds, value in seen if value <= target), None)
     return {"loss": target, "of_content": loss(content), "seconds": run.seconds, "reached": reached, "our_loss": seen[-1][1],
-            "our_seconds": seen[-1][0], "ours": seen}  # fmt: skip
+            "our_seconds": seen[-1][0], "ours": seen, "options": AS_PEERS}  # fmt: skip
 
 
 # ---------------------------------------------------------------- the fast network

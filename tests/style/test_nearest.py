@@ -40,22 +40,21 @@ def test_every_patch_finds_the_nearest(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_patches_are_cut_where_their_number_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Over the sheets of two paintings, one of which is so large that windows are taken of it."""
-    monkeypatch.setattr(nearest, "LARGEST", 800)
-    monkeypatch.setattr(nearest, "WINDOW", 20)
-    small, large = noise(20, 24), noise(50, 60, seed=3)
+    """Over two paintings, of the larger of which every second patch of every second row is kept."""
+    monkeypatch.setattr(nearest, "LARGE", 800)
+    small, large = noise(20, 24), noise(50, 61, seed=3)
     atlas = Atlas([small, large], [1.0, 1.0], 0.0, generator())
-    assert len(atlas.sheets) == 1 + nearest.WINDOWS**2
+    assert len(atlas.keys) == 13 * 17 + 22 * 27
     index = torch.arange(len(atlas.keys))
     cut = atlas.cut(index).T
     assert torch.equal(cut[: 13 * 17], patches(small))
-    nearest_of_large = torch.cdist(cut[13 * 17 :].double(), patches(large).double()).amin(dim=1)
-    assert float(nearest_of_large.max()) < 1e-3  # all are of the painting, none lies over two windows
-    # A patch further down and right is the same pixels moved; at the last one of a sheet there is none further.
+    every = patches(large).view(43, 54, -1)
+    assert torch.equal(cut[13 * 17 :], every[::2, ::2].flatten(0, 1))
+    # A patch a stride further down and right is the same pixels moved; at the last one of a painting there is none further.
     moved, there = atlas.moved(index, 2, 1)
     first, second = atlas.cut(index).view(3, SIDE, SIDE, -1), atlas.cut(moved).view(3, SIDE, SIDE, -1)
-    assert torch.equal(first[:, 2:, 1:, there], second[:, :-2, :-1, there])
-    assert int(there.sum()) == sum((s.rows - 2) * (s.columns - 1) for s in atlas.sheets)
+    assert torch.equal(first[:, 2 * STRIDE :, STRIDE:, there], second[:, : -2 * STRIDE, :-STRIDE, there])
+    assert int(there.sum()) == (13 - 4) * (17 - 2) + (22 - 2) * (27 - 1)
     assert torch.equal(moved[~there], index[~there])
 
 
