@@ -23,7 +23,6 @@ class Edges:
     def __init__(self, content: Tensor, seamless: bool, weight: float) -> None:
         self.seamless, self.weight = seamless, weight
         self.there = differences(content, seamless)
-        self.weights = [edge_weight(difference) for difference in self.there]
 
     def gradient(self, picture: Tensor) -> Tensor:
         """With respect to the picture, [3, h, w]."""
@@ -33,8 +32,9 @@ class Edges:
         """With respect to the picture's luminance, [h, w]."""
         total = torch.zeros_like(y)
         found = _steps(y, self.seamless)
-        for axis, (here, there, weight) in enumerate(zip(found, self.there, self.weights, strict=True)):
-            pull = (here - there).mul_(weight).mul_(2 * self.weight / max(1, weight.numel()))
+        for axis, (here, there) in enumerate(zip(found, self.there, strict=True)):
+            # The weights are made again in each step: of large pictures they would take as much memory as the differences.
+            pull = (here - there).mul_(edge_weight(there)).mul_(2 * self.weight / max(1, there.numel()))
             if self.seamless:
                 total += torch.roll(pull, 1, dims=axis) - pull
             else:

@@ -78,45 +78,56 @@ class _Work:
             return self.content.cpu().clone()
         sizes = _sizes(self.content.shape[1:], self.options)
         total = sum(math.prod(size) * sum(self._steps(size)) for size in sizes)
-        picture, before = None, None
-        done = 0.0
+        picture, before, done = None, None, 0.0
         for size in sizes:
-            scale = _Scale(self, size)
             work = math.prod(size) / total
-            if picture is None or before is None:
-                start = scale.coloured if self.job.init is None else resize(self.job.init, size, self.job.seamless)
-                picture = start.clone()
-            else:
-                finer = scale.coloured - resize(before, size, self.job.seamless)
-                picture = resize(picture, size, self.job.seamless).add_(finer.mul_(self.detail))
-            before = scale.coloured
-            picture = scale.grain(picture)
-            for part, count in enumerate(self._steps(size)):
-                if part and self.options.lay:
-                    picture = scale.relaid(picture)
-                rate = self.learning_rate * (self.relaid_rate if part else 1)
-                picture = self._descend(scale, picture, count, rate, done, work * count)
-                done += work * count
+            picture, before = self._at(size, picture, before, done, work)
+            done += work * sum(self._steps(size))
         assert picture is not None
         return picture.cpu()
+
+    def _at(
+        self, size: tuple[int, int], picture: Tensor | None, before: Tensor | None, done: float, work: float
+    ) -> tuple[Tensor, Tensor]:
+        """The picture at one size, and the content in the styles' colours, from both at the size before. work: of each step."""
+        scale = _Scale(self, size)
+        if picture is None or before is None:
+            picture = (
+                scale.coloured.clone()
+                if self.job.init is None
+                else resize(self.job.init, size, self.job.seamless).to(self.device)
+            )
+        else:
+            finer = scale.coloured - resize(before, size, self.job.seamless)
+            picture = resize(picture, size, self.job.seamless).add_(finer.mul_(self.detail))
+            del finer, before
+        picture = scale.grain(picture)
+        for part, count in enumerate(self._steps(size)):
+            if part and self.options.lay:
+                picture = scale.relaid(picture)
+            rate = self.learning_rate * (self.relaid_rate if part else 1)
+            self._descend(scale, picture, count, rate, done, work * count)
+            done += work * count
+        return picture, scale.coloured
 
     def _steps(self, size: tuple[int, int]) -> tuple[int, ...]:
         """Before patches are laid, and after it. Of large pictures what is coarser has done most of it."""
         steps = (self.job.steps or self.options.steps) * min(1.0, 1024 / max(size))
         return (max(2, round(FIRST * steps)), max(2, round((1 - FIRST) * steps)))
 
-    def _descend(self, scale: _Scale, picture: Tensor, steps: int, rate: float, before: float, part: float) -> Tensor:
-        """Adam, with a learning rate that falls along a line. before, part: which share of all work is done, and is done here."""
-        picture = picture.clamp(0, 1).to(self.device).requires_grad_()
-        adam = torch.optim.Adam([picture], lr=rate, betas=(0.9, 0.99))
+    def _descend(self, scale: _Scale, picture: Tensor, steps: int, rate: float, before: float, part: float) -> None:
+        """Adam, with a learning rate that falls along a line; changes the picture. before, part: which share of all work is done, and
+        is done here."""
+        picture.clamp_(0, 1)
+        parameter = picture.view_as(picture).requires_grad_()
+        adam = torch.optim.Adam([parameter], lr=rate, betas=(0.9, 0.99))
         for step in range(steps):
             adam.param_groups[0]["lr"] = rate * (1 - (1 - LAST) * step / steps)
-            picture.grad = scale.gradient(picture.detach())
+            parameter.grad = None  # before the next one is made
+            parameter.grad = scale.gradient(picture)
             adam.step()
-            with torch.no_grad():
-                picture.clamp_(0, 1)
-            self._tell(before + part * (step + 1) / steps, picture.detach())
-        return picture.detach()
+            picture.clamp_(0, 1)
+            self._tell(before + part * (step + 1) / steps, picture)
 
     def _tell(self, share: float, picture: Tensor) -> None:
         def shown() -> Tensor:
