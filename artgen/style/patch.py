@@ -92,11 +92,8 @@ class _Work:
         """The picture at one size, and the content in the styles' colours, from both at the size before. work: of each step."""
         scale = _Scale(self, size)
         if picture is None or before is None:
-            picture = (
-                scale.coloured.clone()
-                if self.job.init is None
-                else resize(self.job.init, size, self.job.seamless).to(self.device)
-            )
+            init = self.job.init
+            picture = (scale.coloured if init is None else resize(init, size, self.job.seamless)).clone().to(self.device)
         else:
             finer = scale.coloured - resize(before, size, self.job.seamless)
             picture = resize(picture, size, self.job.seamless).add_(finer.mul_(self.detail))
