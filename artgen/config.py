@@ -5,6 +5,7 @@ A config is a YAML file whose `family` key chooses the schema of the rest. Nothi
 
 from __future__ import annotations
 
+import contextlib
 import io
 import types
 import typing
@@ -37,7 +38,9 @@ class IsPath:
             return [self.resolve(item, base) for item in value]
         if not isinstance(value, str) or value in self.names or not value:
             return value
-        path = Path(value).expanduser()
+        path = Path(value)
+        with contextlib.suppress(RuntimeError):  # "~name" where no user is called so: left as it is, as by a shell
+            path = path.expanduser()
         return str(path if path.is_absolute() else base / path)
 
 

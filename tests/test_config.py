@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from artgen.config import RunConfig, json_schema, load_config, parse_override, to_yaml
+from artgen.config import IsPath, RunConfig, json_schema, load_config, parse_override, to_yaml
 from artgen.errors import UsageError
 from artgen.recipes import describe, find_recipe, recipes
 from artgen.registry import config_class, family_names
@@ -336,3 +336,8 @@ def test_every_key_of_a_config_is_explained() -> None:
             if section.endswith(("SampleConfig", "ModelConfig", "TrainConfig", "OptimizerConfig", "DeviceConfig")):
                 nameless = [key for key, field in facts["properties"].items() if not {"description", "$ref"} & set(field)]
                 assert nameless == [], section
+
+
+def test_a_tilde_that_names_no_user_is_part_of_the_name(tmp_path: Path) -> None:
+    assert IsPath().resolve("~.png", tmp_path) == str(tmp_path / "~.png")
+    assert IsPath().resolve("~/a.png", tmp_path) == str(Path.home() / "a.png")
