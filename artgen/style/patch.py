@@ -58,6 +58,9 @@ class _Work:
         self.seamless = job.seamless
         self.content = made_periodic(job.content) if job.seamless else job.content
         self.groups = _grouped(job)
+        # So far, and the content in the styles' colours at that size. Nothing else keeps them: large ones are freed at once.
+        self.picture: Tensor = torch.empty(0)
+        self.before: Tensor | None = None
         self.side = max(self.content.shape[1:])
         for style in job.styles:
             if min(style.pixels.shape[1:]) <= options.patch:
@@ -78,44 +81,40 @@ class _Work:
             return self.content.cpu().clone()
         sizes = _sizes(self.content.shape[1:], self.options)
         total = sum(math.prod(size) * sum(self._steps(size)) for size in sizes)
-        picture, before, done = None, None, 0.0
+        done = 0.0
         for size in sizes:
             work = math.prod(size) / total
-            picture, before = self._at(size, picture, before, done, work)
+            self._at(size, done, work)
             done += work * sum(self._steps(size))
-        assert picture is not None
-        return picture.cpu()
+        return self.picture.cpu()
 
-    def _at(
-        self, size: tuple[int, int], picture: Tensor | None, before: Tensor | None, done: float, work: float
-    ) -> tuple[Tensor, Tensor]:
-        """The picture at one size, and the content in the styles' colours, from both at the size before. work: of each step."""
+    def _at(self, size: tuple[int, int], done: float, work: float) -> None:
+        """The picture at one size, from that at the size before. work: of each step."""
         scale = _Scale(self, size)
-        if picture is None or before is None:
+        if self.before is None:
             init = self.job.init
             picture = (scale.coloured if init is None else resize(init, size, self.job.seamless)).clone().to(self.device)
         else:
-            finer = scale.coloured - resize(before, size, self.job.seamless)
-            picture = resize(picture, size, self.job.seamless).add_(finer.mul_(self.detail))
-            del finer, before
-        picture = scale.grain(picture)
+            finer = scale.coloured - resize(self.before, size, self.job.seamless)
+            picture = resize(self.picture, size, self.job.seamless).add_(finer.mul_(self.detail))
+            del finer
+        self.picture, self.before = scale.grain(picture), scale.coloured
+        del picture
         for part, count in enumerate(self._steps(size)):
             if part and self.options.lay:
-                picture = scale.relaid(picture)
+                self.picture = scale.relaid(self.picture)
             rate = self.learning_rate * (self.relaid_rate if part else 1)
-            self._descend(scale, picture, count, rate, done, work * count)
+            self._descend(scale, count, rate, done, work * count)
             done += work * count
-        return picture, scale.coloured
 
     def _steps(self, size: tuple[int, int]) -> tuple[int, ...]:
         """Before patches are laid, and after it. Of large pictures what is coarser has done most of it."""
         steps = (self.job.steps or self.options.steps) * min(1.0, 1024 / max(size))
         return (max(2, round(FIRST * steps)), max(2, round((1 - FIRST) * steps)))
 
-    def _descend(self, scale: _Scale, picture: Tensor, steps: int, rate: float, before: float, part: float) -> None:
-        """Adam, with a learning rate that falls along a line; changes the picture. before, part: which share of all work is done, and
-        is done here."""
-        picture.clamp_(0, 1)
+    def _descend(self, scale: _Scale, steps: int, rate: float, before: float, part: float) -> None:
+        """Adam, with a learning rate that falls along a line. before, part: which share of all work is done, and is done here."""
+        picture = self.picture.clamp_(0, 1)
         parameter = picture.view_as(picture).requires_grad_()
         adam = torch.optim.Adam([parameter], lr=rate, betas=(0.9, 0.99))
         for step in range(steps):
