@@ -50,7 +50,8 @@ def main() -> None:
     parser.add_argument("--large-method", default="patch")
     parser.add_argument("--iterations", type=int, default=6, help="of speed, timed in each round")
     parser.add_argument("--repeats", type=int, default=5, help="rounds of speed")
-    parser.add_argument("--peer-iterations", type=int, help="of speed, to the end; default: each peer's own numbers")
+    parser.add_argument("--peer-iterations", action="append", default=[], metavar="PEER=N",
+                        help="of speed, to the end, at each scale; default: the peer's own numbers")  # fmt: skip
     parser.add_argument("--pair", default="chelsea--vangogh_starry_night_1889", help="of speed, fast and large")
     parser.add_argument("--minutes", type=float, default=20, help="of training the fast network at most")
     parser.add_argument("--train-set", action="append", default=[], metavar="KEY=VALUE", help="of training the fast network")
@@ -172,7 +173,8 @@ def _to_loss(args: argparse.Namespace, pairs: Pairs, name: str, content: Tensor,
 
     peer = pairs.peer(name)
     loss = peer.style_loss(style)
-    run = peer.run(content, style, args.peer_iterations)
+    iterations = _settings(args.peer_iterations).get(name)
+    run = peer.run(content, style, int(iterations) if iterations else None)
     target = loss(run.picture)
     seen: list[tuple[float, float]] = []
     looking = 0.0
@@ -190,7 +192,7 @@ def _to_loss(args: argparse.Namespace, pairs: Pairs, name: str, content: Tensor,
     ours(StyleJob(content, [StyleImage(style)]), watch)
     reached = next((seconds for seconds, value in seen if value <= target), None)
     return {"loss": target, "of_content": loss(content), "seconds": run.seconds, "reached": reached, "our_loss": seen[-1][1],
-            "our_seconds": seen[-1][0], "ours": seen, "options": AS_PEERS}  # fmt: skip
+            "our_seconds": seen[-1][0], "ours": seen, "options": AS_PEERS, "iterations": iterations}  # fmt: skip
 
 
 # ---------------------------------------------------------------- the fast network
