@@ -53,7 +53,6 @@ def main() -> None:
     parser.add_argument("--peer-iterations", action="append", default=[], metavar="PEER=N",
                         help="of speed, to the end, at each scale; default: the peer's own numbers")  # fmt: skip
     parser.add_argument("--pair", default="chelsea--vangogh_starry_night_1889", help="of speed, fast and large")
-    parser.add_argument("--minutes", type=float, default=20, help="of training the fast network at most")
     parser.add_argument("--train-set", action="append", default=[], metavar="KEY=VALUE", help="of training the fast network")
     parser.add_argument("--run", action="append", default=[], metavar="fast=FOLDER", help="a run that was trained elsewhere")
     for name in ("patch", "gatys"):
@@ -205,7 +204,7 @@ def fast(args: argparse.Namespace, pairs: Pairs) -> dict[str, Any]:
     run = given.get("fast", args.work / "fast")
     training = None
     if "fast" not in given and not (run / "config.yaml").exists():
-        changes = {"style.image": style, "train.minutes": args.minutes, **_settings(args.train_set)}
+        changes = {"style.image": style, **_settings(args.train_set)}
         training = artgen(
             "train", ROOT / "configs" / "style" / "fast.yaml", "--data", args.contents, "--out", run, *settings(changes)
         )
