@@ -24,11 +24,7 @@ class Edges:
         self.seamless, self.weight = seamless, weight
         self.there = differences(content, seamless)
 
-    def gradient(self, picture: Tensor) -> Tensor:
-        """With respect to the picture, [3, h, w]."""
-        return self.of_luminance(luminance(picture))[None] * _weights(picture)
-
-    def of_luminance(self, y: Tensor) -> Tensor:
+    def gradient(self, y: Tensor) -> Tensor:
         """With respect to the picture's luminance, [h, w]."""
         total = torch.zeros_like(y)
         found = _steps(y, self.seamless)
@@ -51,7 +47,8 @@ def differences(pictures: Tensor, seamless: bool = False) -> list[Tensor]:
 
 def luminance(pictures: Tensor) -> Tensor:
     """[..., 3, h, w] to [..., h, w]."""
-    return sum(channel * weight for channel, weight in zip(pictures.unbind(-3), LUMINANCE, strict=True))  # type: ignore[return-value]
+    red, green, blue = (channel * weight for channel, weight in zip(pictures.unbind(-3), LUMINANCE, strict=True))
+    return red + green + blue
 
 
 def _steps(y: Tensor, seamless: bool) -> list[Tensor]:
@@ -63,7 +60,3 @@ def _steps(y: Tensor, seamless: bool) -> list[Tensor]:
 def edge_weight(difference: Tensor) -> Tensor:
     """How much a difference of the layout counts, 0 to 1: the more the stronger it is."""
     return difference.abs() / (difference.abs() + EDGE)
-
-
-def _weights(like: Tensor) -> Tensor:
-    return like.new_tensor(LUMINANCE)[:, None, None]

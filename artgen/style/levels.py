@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from artgen.style.options import PatchOptions
-from artgen.style.pyramid import halved, pad
+from artgen.style.pyramid import pad, pyramid
 from artgen.style.sliced import SAMPLES, Transport, directions, mixed, patches_of, quantiles, transport
 from artgen.style.strokes import NEIGHBOURHOOD, REACH, STROKE_LEVELS, StrokeFilters, learn_strokes
 
@@ -50,7 +50,7 @@ class Level:
         options, generator = work.options, work.generator
         self.options, self.generator, self.tile = options, generator, options.tile // REACH * REACH  # all begin on one grid
         self.stride, self.device = stride, work.device
-        self.groups, self.phase = groups, [0, 0]
+        self.groups = groups
         self.regions = [None if g.region is None else _shrunk(g.region, number, work.seamless).to(work.device) for g in groups]
         used = sorted({index for group in groups for index in group.styles})
         self.patches = {
@@ -227,7 +227,4 @@ def _answers(filters: StrokeFilters, picture: Tensor, generator: torch.Generator
 
 def _shrunk(region: Tensor, number: int, seamless: bool) -> Tensor:
     """A region [h, w] at a level of the pyramid, padded as the level is."""
-    level = region[None, None]
-    for _ in range(number):
-        level = halved(level)
-    return pad(level, seamless)[0, 0]
+    return pad(pyramid(region[None, None], number + 1)[number], seamless)[0, 0]

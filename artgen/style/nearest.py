@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from artgen.style.edges import luminance
+from artgen.style.pyramid import beyond
 from artgen.style.sliced import patches_of
 
 SIDE, STRIDE = 8, 2  # of patches, pixels, and from one to the next
@@ -57,7 +58,7 @@ class Atlas:
         """What patches are compared by, [patches, COMPONENTS], band by band."""
         for top in range(0, painting.shape[1] - SIDE + 1, BLOCK):
             band = painting[:, top : top + BLOCK + SIDE - step]
-            yield F.conv2d(self.described(band, luminance(band)[None])[None], self.kernels, stride=step)[0].flatten(1).T
+            yield F.conv2d(self.described(band, luminance(band))[None], self.kernels, stride=step)[0].flatten(1).T
 
     def _components(self, paintings: Sequence[Tensor]) -> Tensor:
         """[COMPONENTS, 4, SIDE, SIDE]: what patches differ in most."""
@@ -65,14 +66,14 @@ class Atlas:
         for painting in paintings:
             patches = patches_of(painting, SIDE, max(1, LEARNED_FROM // len(paintings)), self.generator)
             each = patches.view(-1, 3, SIDE, SIDE)
-            learned.append(torch.cat([each, self.guide * luminance(each)[:, None]], dim=1).flatten(1))
+            learned.append(self.described(each, luminance(each)).flatten(1))
         patches = torch.cat(learned)
         centred = patches - patches.mean(dim=0)
         return torch.linalg.eigh(centred.T @ centred)[1][:, -COMPONENTS:].T.reshape(-1, 4, SIDE, SIDE)
 
     def described(self, picture: Tensor, light: Tensor) -> Tensor:
-        """What is compared: colours, and light and dark of what should be there, [4, h, w]."""
-        return torch.cat([picture, self.guide * light])
+        """What is compared: colours [..., 3, h, w], and light and dark of what should be there [..., h, w] -> [..., 4, h, w]."""
+        return torch.cat([picture, self.guide * light[..., None, :, :]], dim=-3)
 
     def _places(self, counts: Sequence[int], weights: Sequence[float]) -> Tensor:
         """Some of all patches, at random, of each painting its share: what every patch is compared with first."""
@@ -118,18 +119,18 @@ def relaid(picture: Tensor, layout: Tensor, atlas: Atlas, seamless: bool, wanted
     counts = [-(-(side if seamless else side + SIDE - 1) // STRIDE) for side in (height, width)]
     margin = SIDE + STRIDE
     total = picture.new_zeros(4, height + 2 * margin, width + 2 * margin)
-    light = luminance(layout)[None]
+    light = luminance(layout)
     bell = _bell().to(picture)
     for top, left in itertools.product(range(0, counts[0], BLOCK), range(0, counts[1], BLOCK)):
         inner = [(first, min(first + BLOCK, count)) for first, count in zip((top, left), counts, strict=True)]
         outer = [(max(0, a - HALO), min(count, b + HALO)) for (a, b), count in zip(inner, counts, strict=True)]
         rows, columns = (
-            _beyond(start + STRIDE * a, STRIDE * (b - a - 1) + SIDE, side, seamless).to(picture.device)
+            beyond(start + STRIDE * a, STRIDE * (b - a - 1) + SIDE, side, seamless).to(picture.device)
             for start, (a, b), side in zip(begin, outer, (height, width), strict=True)
         )
         if wanted is not None and not wanted[rows][:, columns].any():
             continue
-        here = atlas.described(picture[:, rows][:, :, columns], light[:, rows][:, :, columns])
+        here = atlas.described(picture[:, rows][:, :, columns], light[rows][:, columns])
         found = _search(here, atlas)
         found = found[inner[0][0] - outer[0][0] :, inner[1][0] - outer[1][0] :]
         found = found[: inner[0][1] - inner[0][0], : inner[1][1] - inner[1][0]]
@@ -165,16 +166,6 @@ def _search(here: Tensor, atlas: Atlas) -> Tensor:
             take = there & (candidate != best) & (its < slack * distance)
             best, distance = torch.where(take, candidate, best), torch.where(take, its, distance)
     return best.view(shape)
-
-
-def _beyond(first: int, count: int, side: int, seamless: bool) -> Tensor:
-    """Rows or columns from `first` on, which may lie beyond a border: mirrored, or at the other side."""
-    place = torch.arange(first, first + count)
-    if seamless:
-        return place % side
-    period = max(1, 2 * (side - 1))
-    place = place.remainder(period)
-    return torch.minimum(place, period - place)
 
 
 def _bell() -> Tensor:

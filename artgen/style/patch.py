@@ -26,7 +26,7 @@ from artgen.style.job import StyleImage, StyleJob, Watch, unwatched
 from artgen.style.levels import Group, Level
 from artgen.style.nearest import SIDE, Atlas, relaid
 from artgen.style.options import PatchOptions
-from artgen.style.pyramid import add_halved_back, halved, moved, pad, unmoved, unpadded
+from artgen.style.pyramid import collapsed, halved, moved, pad, pyramid, unmoved, unpadded
 from artgen.style.resizing import made_periodic, resize
 
 EDGE_LEVELS = 3  # of the pyramid whose edges are kept: of 2, 4 and 8 pixels
@@ -136,7 +136,7 @@ class _Scale:
     """The content, the styles and what is asked of the picture at one size."""
 
     def __init__(self, work: _Work, size: tuple[int, int]) -> None:
-        self.work, self.size, job, options = work, size, work.job, work.options
+        self.work, job, options = work, work.job, work.options
         self.seamless = job.seamless
         ratio = max(size) / work.side
         content = resize(work.content, size, self.seamless)
@@ -158,14 +158,9 @@ class _Scale:
             if min(size) >> number < options.patch + STRIDE + 1:
                 break
             self.levels.append(Level(work, number, sets, groups, STRIDE if number == 0 and max(size) >= FINE else 1))
-        self.edges = []
-        level = self.coloured
-        for number in range(EDGE_LEVELS):
-            if number:
-                level = halved(level[None])[0]
-            self.edges.append(Edges(level, job.seamless, work.content_weight / EDGE_LEVELS))
-            if min(level.shape[1:]) < 4:
-                break
+        kept = next((number for number in range(EDGE_LEVELS) if min(size) >> number < 4), EDGE_LEVELS - 1) + 1
+        weight = work.content_weight / EDGE_LEVELS
+        self.edges = [Edges(level[0], job.seamless, weight) for level in pyramid(self.coloured[None], kept)]
 
     def grain(self, picture: Tensor) -> Tensor:
         """A little noise, from which strokes can grow where the content has nothing to begin with."""
@@ -208,35 +203,22 @@ class _Scale:
         return total
 
     def _of_style(self, picture: Tensor, phase: Sequence[int]) -> Tensor:
-        """From coarse to fine, so that no more than one level's is kept: [1, 3, h, w]."""
-        size = picture.shape[2:]
-        levels = [moved(picture, phase, self.seamless)]
-        while len(levels) < len(self.levels):
-            levels.append(halved(levels[-1]))
-        total = torch.zeros(())
-        for number in reversed(range(len(self.levels))):
-            pixels = levels.pop()
-            its_size = pixels.shape[2:]
-            padded = pad(pixels, self.seamless)
+        """With respect to the picture [1, 3, h, w]."""
+
+        def gradient(number: int, pixels: Tensor) -> Tensor:
+            size, padded = pixels.shape[2:], pad(pixels, self.seamless)
             del pixels
             found = self.levels[number].gradient(padded, [place >> number for place in phase])
-            del padded
-            found = unpadded(found, its_size, self.seamless)
-            if total.dim():
-                add_halved_back(found, total)
-            total = found
-        return unmoved(total, size, phase, self.seamless) if total.dim() else torch.zeros_like(picture)
+            return unpadded(found, size, self.seamless)
+
+        total = collapsed(pyramid(moved(picture, phase, self.seamless), len(self.levels)), gradient)
+        return torch.zeros_like(picture) if total is None else unmoved(total, picture.shape[2:], phase, self.seamless)
 
     def _of_edges(self, y: Tensor) -> Tensor:
-        levels = [y[None, None]]
-        while len(levels) < len(self.edges):
-            levels.append(halved(levels[-1]))
-        total = torch.zeros(())
-        for edges in reversed(self.edges):
-            found = edges.of_luminance(levels.pop()[0, 0])[None, None]
-            if total.dim():
-                add_halved_back(found, total)
-            total = found
+        """With respect to the luminance [h, w]."""
+        levels = pyramid(y[None, None], len(self.edges))
+        total = collapsed(levels, lambda number, level: self.edges[number].gradient(level[0, 0])[None, None])
+        assert total is not None
         return total[0, 0]
 
 

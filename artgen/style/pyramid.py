@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +16,28 @@ def halved(picture: Tensor) -> Tensor:
     return F.avg_pool2d(picture, 2)
 
 
+def pyramid(picture: Tensor, count: int) -> list[Tensor]:
+    """The picture and its halves, so many in all."""
+    levels = [picture]
+    while len(levels) < count:
+        levels.append(halved(levels[-1]))
+    return levels[:count]
+
+
+def collapsed(levels: list[Tensor], gradient: Callable[[int, Tensor], Tensor]) -> Tensor | None:
+    """What gradients with respect to the levels of a pyramid, `gradient(number, level)`, are together with respect to the finest.
+
+    From coarse to fine; empties the list, so that no more than one level's is kept. None where there are no levels.
+    """
+    total = None
+    while levels:
+        found = gradient(len(levels) - 1, levels.pop())
+        if total is not None:
+            add_halved_back(found, total)
+        total = found
+    return total
+
+
 def add_halved_back(total: Tensor, gradient: Tensor) -> None:
     """Adds to `total`, a gradient with respect to [1, c, h, w], what `gradient` is with respect to its half."""
     height, width = 2 * gradient.shape[2], 2 * gradient.shape[3]
@@ -24,14 +46,23 @@ def add_halved_back(total: Tensor, gradient: Tensor) -> None:
             total[:, :, down:height:2, across:width:2].add_(gradient, alpha=0.25)
 
 
-def pad(level: Tensor, seamless: bool, margin: int = MARGIN) -> Tensor:
+def beyond(first: int, count: int, side: int, seamless: bool) -> Tensor:
+    """Numbers of `count` rows or columns from `first` on, which may lie beyond a border: mirrored, or at the other side."""
+    place = torch.arange(first, first + count)
+    if seamless:
+        return place % side
+    period = max(1, 2 * (side - 1))
+    place = place.remainder(period)
+    return torch.minimum(place, period - place)
+
+
+def pad(level: Tensor, seamless: bool) -> Tensor:
     """[1, channels, h, w] with a margin: what is beyond the border is its mirror image, or the other side."""
     height, width = level.shape[2:]
     if seamless:
-        rows = torch.arange(-margin, height + margin, device=level.device) % height
-        columns = torch.arange(-margin, width + margin, device=level.device) % width
+        rows, columns = (beyond(-MARGIN, side + 2 * MARGIN, side, True).to(level.device) for side in (height, width))
         return level[:, :, rows][:, :, :, columns]
-    vertical, horizontal = min(margin, height - 1), min(margin, width - 1)
+    vertical, horizontal = min(MARGIN, height - 1), min(MARGIN, width - 1)
     return F.pad(level, (horizontal, horizontal, vertical, vertical), mode="reflect")
 
 

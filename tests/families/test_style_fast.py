@@ -28,6 +28,7 @@ from artgen.style.job import StyleImage, StyleJob
 from artgen.style.loss import PatchLoss, PatchLossOptions, sliced_distance
 from artgen.style.sliced import directions
 from tests.cli.helpers import Call
+from tests.style.drawn import edge_gradient
 from tests.style.toy_network import drawn_squeezenet, save_npz, spot, stripes
 
 MODEL: dict[str, Any] = {"width": 16, "blocks": 2, "noise": 2}
@@ -136,7 +137,7 @@ def test_the_edge_distance_has_the_gradient_of_the_edges_of_one_picture() -> Non
     pictures, layout = torch.rand(2, 3, 6, 7, requires_grad=True), torch.rand(2, 3, 6, 7)
     (found,) = torch.autograd.grad(edge_distance(pictures, layout).sum(), pictures)
     for i in range(2):
-        expected = Edges(layout[i], seamless=False, weight=1.0).gradient(pictures[i].detach())
+        expected = edge_gradient(Edges(layout[i], seamless=False, weight=1.0), pictures[i].detach())
         assert torch.allclose(found[i], expected, atol=1e-6)
     assert edge_distance(layout + 0.2, layout).abs().max() < 1e-8, "only differences count"
 

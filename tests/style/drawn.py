@@ -7,6 +7,8 @@ import math
 import torch
 from torch import Tensor
 
+from artgen.style.edges import LUMINANCE, Edges, luminance
+
 
 def stripes(
     height: int,
@@ -34,3 +36,8 @@ def layout(height: int, width: int) -> Tensor:
     picture[:, (y - 0.4) ** 2 + (x - 0.35) ** 2 < 0.06] = torch.tensor([0.75, 0.7, 0.6])[:, None]
     picture[:, (y > 0.75).expand(-1, width) & ((x > 0.2) & (x < 0.9)).expand(height, -1)] = 0.15
     return picture
+
+
+def edge_gradient(edges: Edges, picture: Tensor) -> Tensor:
+    """With respect to the picture [3, h, w]: through its luminance."""
+    return edges.gradient(luminance(picture)) * picture.new_tensor(LUMINANCE)[:, None, None]

@@ -33,7 +33,7 @@ def test_every_patch_finds_the_nearest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nearest, "COHERENCE", 1.0)
     atlas = Atlas([painting], [1.0], 0.5, generator())
     atlas.places = torch.arange(len(atlas.keys))
-    described = [atlas.described(each, luminance(each)[None]) for each in (picture, painting)]
+    described = [atlas.described(each, luminance(each)) for each in (picture, painting)]
     ours, theirs = (patches(each) for each in described)
     wanted = torch.cdist(ours.double(), theirs.double()).argmin(dim=1).view(26 - SIDE + 1, 22 - SIDE + 1)
     assert torch.equal(nearest._search(described[0], atlas), wanted[::STRIDE, ::STRIDE])

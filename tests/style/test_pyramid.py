@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from artgen.style.pyramid import add_halved_back, halved, moved, pad, unmoved, unpadded
+from artgen.style.pyramid import add_halved_back, collapsed, halved, moved, pad, pyramid, unmoved, unpadded
 
 SIZES = [(9, 12), (8, 5), (4, 4), (2, 7), (1, 6), (1, 1)]
 
@@ -46,3 +46,15 @@ def test_padded(size: tuple[int, int], seamless: bool) -> None:
 def test_moved(size: tuple[int, int], phase: tuple[int, int], seamless: bool) -> None:
     gradient, wanted = through(lambda picture: moved(picture, phase, seamless), size)
     torch.testing.assert_close(unmoved(gradient, size, phase, seamless), wanted)
+
+
+def test_a_pyramid_collapsed() -> None:
+    """Of what is asked of all its levels at once."""
+    picture = noise(1, 3, 13, 10).requires_grad_()
+    levels = pyramid(picture, 3)
+    gradients = [noise(*level.shape) for level in levels]
+    (wanted,) = torch.autograd.grad(levels, picture, gradients)
+    found = collapsed(pyramid(picture.detach(), 3), lambda number, level: gradients[number].clone())
+    assert found is not None
+    torch.testing.assert_close(found, wanted)
+    assert collapsed([], lambda number, level: level) is None
