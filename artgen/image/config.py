@@ -56,11 +56,11 @@ class AdversarialModelConfig(Section):
     )
 
 
-def check_size(size: int, multiple_of: int) -> None:
-    """Raises ValueError where a network cannot have pictures of this size; multiple_of 0: powers of two only."""
+def check_size(size: int, multiple_of: int, largest: int = 256) -> None:
+    """Raises ValueError where a network cannot have pictures of this size; multiple_of 0: powers of two only, up to 256."""
     if multiple_of:
         fits, below = size % multiple_of == 0, size // multiple_of * multiple_of
-        nearest, what = sorted({max(32, below), min(256, below + multiple_of)}), f"a multiple of {multiple_of}"
+        nearest, what = sorted({max(32, below), min(largest, below + multiple_of)}), f"a multiple of {multiple_of}"
     else:
         fits, nearest, what = size & (size - 1) == 0, [32, 64, 128, 256], "a power of two"
     if not fits:

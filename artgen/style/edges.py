@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 EDGE = 0.04  # difference between neighbours from which on an edge counts
 LUMINANCE = (0.299, 0.587, 0.114)
 
 
-def edge_distance(pictures: Tensor, layout: Tensor) -> Tensor:
-    """[n]: the mean over neighbours of w (difference - layout's difference)², of pictures and layout [n, 3, h, w]."""
+def edge_distance(pictures: Tensor, layout: Tensor, levels: int = 1) -> Tensor:
+    """[n]: the mean over neighbours of w (difference - layout's difference)², of pictures and layout [n, 3, h, w].
+
+    levels: summed over these, each of half the size of the one before.
+    """
     total = pictures.new_zeros(len(pictures))
-    for here, there in zip(differences(pictures), differences(layout), strict=True):
-        total = total + (edge_weight(there) * (here - there).square()).mean(dim=(1, 2))
+    for level in range(levels):
+        if level:
+            pictures, layout = F.avg_pool2d(pictures, 2), F.avg_pool2d(layout, 2)
+        for here, there in zip(differences(pictures), differences(layout), strict=True):
+            total = total + (edge_weight(there) * (here - there).square()).mean(dim=(1, 2))
     return total
 
 

@@ -53,6 +53,7 @@ def main() -> None:
     parser.add_argument("--peer-iterations", action="append", default=[], metavar="PEER=N",
                         help="of speed, to the end, at each scale; default: the peer's own numbers")  # fmt: skip
     parser.add_argument("--pair", default="chelsea--vangogh_starry_night_1889", help="of speed, fast and large")
+    parser.add_argument("--photographs", type=Path, help="what the fast network learns from; default: frames and textures")
     parser.add_argument("--train-set", action="append", default=[], metavar="KEY=VALUE", help="of training the fast network")
     parser.add_argument("--run", action="append", default=[], metavar="fast=FOLDER", help="a run that was trained elsewhere")
     for name in ("patch", "gatys"):
@@ -198,15 +199,19 @@ def _to_loss(args: argparse.Namespace, pairs: Pairs, name: str, content: Tensor,
 
 
 def fast(args: argparse.Namespace, pairs: Pairs) -> dict[str, Any]:
-    """Training a network on one style, then one core's time for a picture: of five in a call, less that of one, a quarter."""
+    """Training a network on one style and photographs of other things, what it makes of all contents beside the other methods, and
+    one core's time for a picture: of five in a call, less that of one, a quarter."""
+    from artgen.metrics.style import load_judge, style_figures
+
     content, style = _pair(args, pairs)
     given = {name: Path(path) for name, path in _settings(args.run).items()}
     run = given.get("fast", args.work / "fast")
     training = None
     if "fast" not in given and not (run / "config.yaml").exists():
         changes = {"style.image": style, **_settings(args.train_set)}
+        photographs = args.photographs or _photographs(args.work / "photographs")
         training = artgen(
-            "train", ROOT / "configs" / "style" / "fast.yaml", "--data", args.contents, "--out", run, *settings(changes)
+            "train", ROOT / "configs" / "style" / "fast.yaml", "--data", photographs, "--out", run, *settings(changes)
         )
     seconds = {}
     for n in (1, 5):
@@ -222,7 +227,48 @@ def fast(args: argparse.Namespace, pairs: Pairs) -> dict[str, Any]:
     trained = f"{training / 60:.1f} min" if training else "-"
     table([("the fast network", "training", f"a picture of {args.speed_size} pixels, one core", "with the start of Python"),
            ("style.fast", trained, f"{per_picture:.2f} s", f"{seconds[1]:.1f} s")])  # fmt: skip
-    return {"training_seconds": training, "seconds_per_picture": per_picture, "seconds_of_one_call": seconds[1]}
+
+    judge, painting = load_judge(args.weights), read(style, args.size)
+    out = args.work / "fast-quality"
+    artgen("style-transfer", args.contents, run, "-o", f"{out}/", "--size", args.size, "--seed", 0, "--force")
+    made = {path.stem.split("--")[0]: read(path, args.size) for path in sorted(out.iterdir()) if path.suffix == ".png"}
+    quality: dict[str, Any] = {}
+    for name, pictures in [
+        ("style.fast", made),
+        *((method, _of_style(pairs, method, args.size, style)) for method in ("colour", "patch", "gatys")),
+    ]:
+        scored = [
+            style_figures(pictures[path.stem], read(path, args.size), [painting], judge)
+            for path in dict.fromkeys(content for content, _ in pairs.names)
+        ]
+        quality[name] = {
+            key: statistics.fmean(getattr(figures, key) for figures in scored) for key in ("feature_distance", "edge_ssim")
+        }
+    table([(f"mean of {len(made)}, {args.size} pixels", "style distance, SqueezeNet", "times colour transfer", "edge SSIM"),
+           *((name, f"{found['feature_distance']:.3f}", f"{found['feature_distance'] / quality['colour']['feature_distance']:.2f}",
+              f"{found['edge_ssim']:.3f}") for name, found in quality.items())])  # fmt: skip
+    return {"training_seconds": training, "seconds_per_picture": per_picture, "seconds_of_one_call": seconds[1],
+            "style": style.stem, "quality": quality}  # fmt: skip
+
+
+def _of_style(pairs: Pairs, method: str, size: int, style: Path) -> dict[str, Tensor]:
+    """What a method makes of each content, by the content's name."""
+    return {name.removesuffix(f"--{style.stem}"): made.result for name, made in pairs.made(method, size, style)}
+
+
+def _photographs(folder: Path) -> Path:
+    """Every eighth frame of the video, and the textures: none is judged."""
+    import av
+
+    folder.mkdir(exist_ok=True)
+    with av.open(str(SHARED / "video" / "bigbuckbunny.mp4")) as container:
+        for number, frame in enumerate(container.decode(video=0)):
+            if number % 8 == 0:
+                frame.to_image().save(folder / f"frame-{number:04d}.png")
+    for path in sorted((SHARED / "textures").glob("*.png")):
+        with Image.open(path) as image:
+            image.convert("RGB").save(folder / path.name)
+    return folder
 
 
 def _one_core(*arguments: object) -> float:

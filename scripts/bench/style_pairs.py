@@ -56,12 +56,14 @@ class Pairs:
     def plain(self) -> PlainSqueezeNet:
         return PlainSqueezeNet(self.weights)
 
-    def made(self, method: str, size: int) -> Iterator[tuple[str, Made]]:
-        """What is in the folder, and what is not there yet is made."""
+    def made(self, method: str, size: int, by: Path | None = None) -> Iterator[tuple[str, Made]]:
+        """What is in the folder, and what is not there yet is made. by: with this style alone."""
         function = self.method(method)
         folder = self.work / f"{method}-{size}"
         folder.mkdir(parents=True, exist_ok=True)
         for content_path, style_path in self.names:
+            if by not in (None, style_path):
+                continue
             name = f"{content_path.stem}--{style_path.stem}"
             file, facts = folder / f"{name}.png", folder / f"{name}.json"
             content, style = read(content_path, size), read(style_path, size)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -14,15 +15,17 @@ from PIL import Image
 from torch import Tensor, nn
 
 from artgen.config import load_config, validate
+from artgen.data.cache import cache_folder
 from artgen.engine.optimizers import build_optimizers
 from artgen.errors import UsageError
 from artgen.families.base import Share
-from artgen.families.style_fast.config import FastModelConfig, StyleFastConfig, StyleSampleConfig
+from artgen.families.style_fast.config import SEEN, FastModelConfig, StyleFastConfig, StyleSampleConfig
+from artgen.families.style_fast.discriminator import PatchDiscriminator
 from artgen.families.style_fast.family import StyleFast
-from artgen.families.style_fast.network import StyleNet, Wanted, noise_shape
+from artgen.families.style_fast.network import StyleNet, Wanted, noise_shape, without_detail
 from artgen.families.style_fast.paintings import recolored
 from artgen.families.style_fast.strips import paint
-from artgen.style.color import color_statistics, mixed_map, transfer_colors
+from artgen.style.color import color_map, color_statistics, mixed_map, transfer_colors
 from artgen.style.edges import Edges, edge_distance
 from artgen.style.job import StyleImage, StyleJob
 from artgen.style.loss import PatchLoss, PatchLossOptions, sliced_distance
@@ -165,10 +168,14 @@ def test_strokes_are_seen_where_patches_are_not_asked() -> None:
 # ---------------------------------------------------------------- the network
 
 
-def test_it_begins_with_the_colours_alone() -> None:
+def test_it_begins_with_colours_alone() -> None:
     x = torch.rand(2, 3, 32, 40)
     both = Wanted(torch.tensor([[1.0, 0.0], [0.5, 0.5]]), torch.tensor([0.5, 1.0]))
-    assert torch.equal(StyleNet(FastModelConfig(**MODEL), 2)(x, torch.randn(2, 2, 8, 10), both), x)
+    made = StyleNet(FastModelConfig(**MODEL), 2)(x, torch.randn(2, 2, 8, 10), both)
+    assert torch.equal(made, without_detail(x))
+    assert made.diff(dim=3).abs().mean() < 0.3 * x.diff(dim=3).abs().mean()
+    even = torch.full((1, 3, 16, 16), 0.3)
+    assert torch.allclose(without_detail(even), even) and torch.allclose(without_detail(even, wrap=True), even)
 
 
 @pytest.mark.parametrize("wrap", [False, True])
@@ -272,6 +279,138 @@ def test_a_batch_is_the_same_however_it_is_shared(tmp_path: Path, painting: Path
     assert not torch.equal(family.batch(6, Share()).noise, whole.noise)
 
 
+# ---------------------------------------------------------------- learning from what was painted
+
+
+def make_painted(folder: Path, *paintings: Path, **style: Any) -> StyleFast:
+    data = {"path": [str(photos(folder / "photos"))], "size": 80}
+    model = {**MODEL, "discriminator_width": 8}
+    return make(folder, *paintings, loss="painted", data=data, model=model, style={"painted": 3, "crop": 76, **style})
+
+
+def test_a_logit_sees_a_part_of_the_picture_and_of_its_layout() -> None:
+    judge = PatchDiscriminator(4, 2)
+    pictures, layout = torch.rand(2, 3, 120, 76, requires_grad=True), torch.rand(2, 3, 120, 76, requires_grad=True)
+    logits = judge(pictures, layout, torch.tensor([0, 1]))
+    small = SEEN // 2
+    fine, coarse = (120 - small) // 8 + 1, (60 - small) // 8 + 1
+    assert logits.shape == (2, fine * ((76 - small) // 8 + 1) + coarse)
+    for seen in torch.autograd.grad(logits[0, 0], [pictures, layout], retain_graph=True):
+        assert (seen[0].abs().sum(dim=0) > 0).nonzero().max(dim=0).values.tolist() == [small - 1, small - 1]
+        assert not seen[1].any()
+    (seen,) = torch.autograd.grad(logits[0, -coarse], pictures)
+    assert (seen[0].abs().sum(dim=0) > 0).nonzero().max(dim=0).values.tolist() == [SEEN - 1, SEEN - 1]
+    with torch.no_grad():
+        other = judge(pictures, layout, torch.tensor([1, 1]))
+    assert torch.equal(other[1], logits[1]) and not torch.allclose(other[0], logits[0]), "each style has its own last layer"
+
+
+def test_what_was_painted_goes_with_its_picture(tmp_path: Path, painting: Path) -> None:
+    """Cut and mirrored like it, and by the painting whose number the batch has."""
+    other = save(tmp_path / "other.png", spot(80, 80))
+    family = make_painted(tmp_path, painting, other)
+    training = family._training
+    assert training.painted is not None and training.painted.shape == (2, 3, 80, 80, 3)
+    batch = family.batch(3, Share())
+    assert batch.painted.shape == batch.layout.shape == (4, 3, 76, 76)
+    pixels = torch.from_numpy(training.painted).permute(0, 1, 4, 2, 3).float() / 255
+    for layout, painted, style in zip(batch.layout, batch.painted, batch.styles.tolist(), strict=True):
+        where = []
+        for number in range(3):
+            for whole, mirrored in ((pixels[style, number], False), (pixels[style, number].flip(2), True)):
+                for top, left in product(range(5), range(5)):
+                    if torch.equal(whole[:, top : top + 76, left : left + 76], painted):
+                        where.append((number, mirrored, top, left))
+        ((number, mirrored, top, left),) = where
+        photo = torch.from_numpy(training.learned_from[number]).permute(2, 0, 1).float() / 255
+        photo = photo.flip(2) if mirrored else photo
+        change = color_map(color_statistics(photo), family.of.paintings[style].colors())
+        assert torch.allclose(recolored(photo, change)[:, top : top + 76, left : left + 76], layout, atol=1e-5)
+    whole, halves = family.batch(5, Share()), [family.batch(5, Share(i, 2)) for i in range(2)]
+    for name in ("layout", "painted", "styles", "content", "noise"):
+        assert torch.equal(getattr(whole, name), torch.cat([getattr(half, name) for half in halves]))
+
+
+def test_what_was_painted_is_kept(
+    tmp_path: Path, painting: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = make_painted(tmp_path, painting)._training.painted
+    assert "painting 3 pictures to learn from" in capsys.readouterr().err
+    kept = sorted((cache_folder() / "painted").iterdir())
+    assert len(kept) == 3
+    kept[0].write_bytes(b"cut off")
+    again = make_painted(tmp_path, painting)._training.painted
+    assert "painting 1 picture to learn from" in capsys.readouterr().err, "what is damaged is painted again"
+    assert first is not None and again is not None and np.array_equal(first, again)
+
+    def fails(*_: Any) -> None:
+        raise AssertionError("painted again")
+
+    monkeypatch.setattr("artgen.families.style_fast.painted.painted", fails)
+    make_painted(tmp_path, painting)
+    with pytest.raises(AssertionError, match="painted again"):
+        make_painted(tmp_path, painting, size=100)
+
+
+def softplus(logits: Tensor) -> Tensor:
+    return logits.detach().double().exp().add(1).log()
+
+
+def test_the_losses_of_the_two_networks(tmp_path: Path, painting: Path) -> None:
+    family = make_painted(tmp_path, painting)
+    networks, batch = family.networks(), family.batch(1, Share())
+    assert set(networks) == {"model", "discriminator"} and [phase.trains for phase in family.phases()] == [
+        ("model",),
+        ("discriminator",),
+    ]
+    networks["model"] = network(width=16)
+    judge = cast(PatchDiscriminator, networks["discriminator"])
+    made = family._made(networks, batch)
+    on_made, on_painted = judge(made, batch.layout, batch.styles), judge(batch.painted, batch.layout, batch.styles)
+    found = family.discriminator_loss(networks, batch, 1)  # no penalty at this step
+    expected = softplus(-on_painted).mean() + softplus(on_made).mean()
+    assert found.value.item() == pytest.approx(float(expected), rel=1e-5) and "r1" not in found.figures
+    painted = batch.painted.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(judge(painted, batch.layout, batch.styles).sum(), painted)
+    penalty = gradient.double().square().sum() / len(painted) / on_painted.shape[1]
+    with_it = family.discriminator_loss(networks, batch, 8)
+    assert float(with_it.figures["r1"]) == pytest.approx(float(penalty), rel=1e-4)
+    assert with_it.value.item() == pytest.approx(float(expected + 0.005 / 2 * 8 * penalty), rel=1e-4)
+
+    ours = family.painted_loss(networks, batch, 1)
+    fooled = softplus(-on_made).mean()
+    cells = [each[:, :, :64, :64].reshape(4, 3, 4, 16, 4, 16).mean(dim=(3, 5)) for each in (made, batch.painted)]
+    tone = (cells[0] - cells[1]).square().mean()
+    edges = (0.1 * 16 ** (2 * batch.content - 1) * edge_distance(made, batch.layout, levels=3)).mean()
+    assert ours.value.item() == pytest.approx(float((fooled + 6 * tone + edges).detach()), rel=1e-4)
+
+
+def test_it_learns_to_paint(tmp_path: Path, painting: Path) -> None:
+    """The held-out loss is by the painting's patches, which the two networks are not trained on."""
+    family = make_painted(tmp_path, painting)
+    networks = family.networks()
+    optimizers = [torch.optim.AdamW(networks[name].parameters(), lr=2e-3, betas=(0.5, 0.99)) for name in networks]
+    scores = []
+    for step in range(61):
+        if step in (0, 60):
+            parts = [family.score(networks, batch) for batch in family.validation(Share())]
+            scores.append(float(sum(total for total, _ in parts) / sum(count for _, count in parts)))
+        for phase, optimizer in zip(family.phases(), optimizers, strict=True):
+            optimizer.zero_grad()
+            phase.loss(networks, family.batch(step, Share()), step).value.backward()
+            optimizer.step()
+    assert scores[1] < 0.8 * scores[0]
+
+
+def test_parts_that_are_too_small_to_judge(tmp_path: Path, painting: Path) -> None:
+    with pytest.raises(UsageError, match=r"style.crop: 64 is too small for style.loss=painted, expected at least 76"):
+        make_painted(tmp_path, painting, crop=64)
+    with pytest.raises(UsageError, match=r"data.size: 32 is too small"):
+        make(tmp_path, painting, loss="painted")
+    with pytest.raises(UsageError, match=r"style.crop: 78 is no multiple of 4"):
+        make_painted(tmp_path, painting, crop=78)
+
+
 # ---------------------------------------------------------------- painting
 
 
@@ -365,7 +504,15 @@ def test_from_a_painting_to_a_painted_photograph(
     changes = [f"style.{key}={value}" for key, value in STYLE.items()] + [
         f"model.{key}={value}" for key, value in MODEL.items()
     ]
-    changes += ["style.image=painting.png", "data.size=32", "train.steps=4", "device.precision=32", "device.threads=1"]
+    changes += [
+        "style.image=painting.png",
+        "data.size=80",
+        "style.crop=76",
+        "style.painted=2",
+        "train.steps=4",
+        "device.precision=32",
+        "device.threads=1",
+    ]
     changes += ["train.validate_every=2", "train.preview_every=2"]
     sets = [part for change in changes for part in ("--set", change)]
     trained = call("train", recipe, *sets, "--data", "photos", "--out", "run", "--device", "cpu")
@@ -374,7 +521,7 @@ def test_from_a_painting_to_a_painted_photograph(
     config: Any = load_config(tmp_path / "run" / "config.yaml")
     assert config.style.image == [str(painting)]
     with Image.open(tmp_path / "run" / "previews" / "step-00000004.png") as sheet:
-        assert sheet.width > 2 * 32
+        assert sheet.width > 2 * 80
     assert "style.fast" in call("show", "run").out
 
     save(tmp_path / "photo.png", spot(90, 70))

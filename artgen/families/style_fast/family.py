@@ -10,6 +10,7 @@ from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
@@ -21,28 +22,35 @@ from artgen.errors import UsageError, counted
 from artgen.families.base import Family, Loss, Networks, Phase, Sample, Share, device_of
 from artgen.families.facts import check_fingerprint, read_facts, write_facts
 from artgen.families.style_fast.config import StyleConfig, StyleFastConfig, StyleSampleConfig
+from artgen.families.style_fast.discriminator import PatchDiscriminator
 from artgen.families.style_fast.network import StyleNet, Wanted, noise_shape
+from artgen.families.style_fast.painted import load_painted
 from artgen.families.style_fast.paintings import PaintingFacts, read_paintings, recolored
 from artgen.families.style_fast.strips import from_multiple, paint, to_multiple
 from artgen.image.batches import ShuffledPictures, to_tensor
 from artgen.image.family import channels_last
+from artgen.image.gan_losses import discriminator_loss, generator_loss, zero_centred_penalty
 from artgen.media.sheet import Sheet, make_sheet, to_image
 from artgen.metrics.scorecard import ScoreCard
 from artgen.style.color import color_map, color_statistics, mixed_map
+from artgen.style.edges import edge_distance
 from artgen.style.job import StyleJob, Watch, unwatched
 from artgen.style.loss import NetworkLoss, PatchLoss, PatchLossOptions, StyleLoss
 from artgen.style.resizing import made_periodic
 
 FACTS = "styles.json"
 JUDGED = 32  # held-out pictures that a checkpoint is judged by, at most
+EDGE_LEVELS = 3  # of 1, 2 and 4 pixels: what is kept beside what was painted
 SHOWN = 6  # held-out pictures of a preview
-CONTENT_WEIGHT = {"patch": 0.15, "gram": 0.03, "moments": 0.03, "sliced": 0.03}
+CONTENT_WEIGHT = {"painted": 0.1, "patch": 0.15, "gram": 0.03, "moments": 0.03, "sliced": 0.03}
 CONTENT_BASE = {
+    "painted": 16.0,
     "patch": 16.0,
     "gram": 10.0,
     "moments": 10.0,
     "sliced": 10.0,
 }  # how many times more the layout counts at `exact`
+TONE_CELL = 16  # side of the squares whose mean colours are compared with those of a painted picture
 NORMAL = 0.5  # content strength; half of all pictures are seen with it, the others with any
 
 
@@ -62,20 +70,30 @@ class Training:
 
     pictures: PictureSet
     paintings: list[Tensor]  # [3, h, w]
+    painted: Pixels | None = None  # [paintings, n, size, size, 3]: what `learned_from` became by each painting
+
+    @cached_property
+    def learned_from(self) -> Pixels:
+        """[n, size, size, 3]."""
+        return self.pictures.train if self.painted is None else _evenly(self.pictures.train, self.painted.shape[1])
 
 
 @dataclass(frozen=True)
 class Batch:
-    """layout: pictures in the colours of their styles, [n, 3, h, w], 0 to 1. styles: their numbers. content: strengths [n]."""
+    """layout: pictures in the colours of their styles, [n, 3, h, w], 0 to 1. styles: their numbers. content: strengths [n].
+    painted: what the method `patch` made of them, likewise; [n, 0, h, w] where nothing was painted."""
 
     layout: Tensor
+    painted: Tensor
     styles: Tensor
     content: Tensor
     noise: Tensor
 
     def to(self, device: Any, **how: Any) -> Batch:
         """As Fabric moves a batch."""
-        return Batch(*(tensor.to(device, **how) for tensor in (self.layout, self.styles, self.content, self.noise)))
+        return Batch(
+            *(tensor.to(device, **how) for tensor in (self.layout, self.painted, self.styles, self.content, self.noise))
+        )
 
 
 class StyleFast(Family[StyleFastConfig]):
@@ -91,7 +109,7 @@ class StyleFast(Family[StyleFastConfig]):
     @classmethod
     def prepare(cls, config: StyleFastConfig, folder: Path) -> StyleFast:
         style = config.style
-        needed = _patch_options(style).smallest if style.loss == "patch" else 2 * 16
+        needed = 2 * 16 if style.looks_through_a_network else _patch_options(style).smallest
         paintings = read_paintings(style.image, style.size, needed)
         weights = ""
         if style.weights is not None:
@@ -104,7 +122,10 @@ class StyleFast(Family[StyleFastConfig]):
         )
         if (folder / FACTS).exists():
             _check_same(folder, read_facts(folder / FACTS, StyleFacts), facts, style)
-        return cls(config, facts, Training(pictures, [painting.pixels for painting in paintings]))
+        pixels, painted = [painting.pixels for painting in paintings], None
+        if style.loss == "painted":
+            painted = load_painted(_evenly(pictures.train, style.painted), pixels)
+        return cls(config, facts, Training(pictures, pixels, painted))
 
     @classmethod
     def open(cls, config: StyleFastConfig, folder: Path) -> StyleFast:
@@ -119,24 +140,39 @@ class StyleFast(Family[StyleFastConfig]):
 
     def networks(self) -> dict[str, nn.Module]:
         torch.manual_seed(self.config.seed)
-        return {"model": channels_last(StyleNet(self.config.model, self.n_styles))}
+        model = self.config.model
+        networks: dict[str, nn.Module] = {"model": channels_last(StyleNet(model, self.n_styles))}
+        if self.config.style.loss == "painted":
+            networks["discriminator"] = channels_last(PatchDiscriminator(model.discriminator_width, self.n_styles))
+        return networks
 
     # ---- training
 
     def facts(self) -> list[tuple[str, str]]:
         pictures, style = self._training.pictures, self.config.style
         names = ", ".join(painting.name for painting in self.of.paintings)
-        by = "patches and strokes of the painting itself" if style.loss == "patch" else f"{style.loss} of {style.weights}"
-        shown = self.config.train.steps * self.config.train.batch_size
+        by = {"painted": "what --method patch paints", "patch": "patches and strokes of the painting itself"}
+        shown, learned = self.config.train.steps * self.config.train.batch_size, len(self._training.learned_from)
         return [
-            ("style", f"{names}, judged by {by}"),
+            ("style", f"{names}, judged by {by.get(style.loss, f'{style.loss} of {style.weights}')}"),
             ("content", f"{pictures.describe()}; {counted(len(pictures.validation), 'picture')} held out"),
-            ("reads", f"{shown:,} pictures, each {shown / len(pictures.train):,.0f} times"),
+            *([("painted", f"{counted(learned, 'picture')}, to learn from")] if style.loss == "painted" else []),
+            ("reads", f"{shown:,} parts of {self.crop} x {self.crop} pixels, {shown / learned:,.0f} of each picture"),
             *(("note", warning) for warning in pictures.warnings),
         ]
 
     def phases(self) -> list[Phase]:
-        return [Phase("style", ("model",), self.loss)]
+        if self.config.style.loss != "painted":
+            return [Phase("style", ("model",), self.loss)]
+        return [
+            Phase("style", ("model",), self.painted_loss),
+            Phase("discriminator", ("discriminator",), self.discriminator_loss),
+        ]
+
+    @property
+    def crop(self) -> int:
+        """Side of what is seen of a picture in a step, in pixels."""
+        return min(self.config.style.crop, self.config.data.size)
 
     def batch(self, step: int, share: Share) -> Batch:
         size, count = self.config.train.batch_size, self.config.train.batch_size // share.count
@@ -147,7 +183,8 @@ class StyleFast(Family[StyleFastConfig]):
         free = random.random(size) < 0.5
         content = np.where(free, random.random(size), NORMAL)[mine]
         noise = self._noise(int(random.integers(1 << 62)), size)[mine]
-        return self._batch(pictures, styles.tolist(), content.tolist(), noise)
+        corners = random.integers(self.config.data.size - self.crop + 1, size=(size, 2))[mine]
+        return self._batch(pictures, styles.tolist(), content.tolist(), noise, corners.tolist())
 
     def loss(self, networks: Networks, batch: Batch, step: int) -> Loss:
         # A function of seed, step and process, as all that is random at a step.
@@ -156,6 +193,33 @@ class StyleFast(Family[StyleFastConfig]):
         value = (style + self._content_weight(batch.content) * content).mean()
         return Loss(value, {"style": style.detach().mean(), "content": content.detach().mean()})
 
+    def painted_loss(self, networks: Networks, batch: Batch, step: int) -> Loss:
+        """To be taken for painted, with colours where the painted picture has them and the edges where the photograph has them."""
+        made = self._made(networks, batch)
+        logits = networks["discriminator"](made, batch.layout, batch.styles)
+        with torch.autocast(made.device.type, enabled=False):
+            painted = generator_loss("bce", logits, logits)
+            tone = (F.avg_pool2d(made, TONE_CELL) - F.avg_pool2d(batch.painted, TONE_CELL)).square().mean()
+            content = edge_distance(made, batch.layout, levels=EDGE_LEVELS)
+            value = painted + self.config.style.tone_weight * tone + (self._content_weight(batch.content) * content).mean()
+        return Loss(value, {"painted": painted.detach(), "tone": tone.detach(), "content": content.detach().mean()})
+
+    def discriminator_loss(self, networks: Networks, batch: Batch, step: int) -> Loss:
+        style, discriminator = self.config.style, networks["discriminator"]
+        with torch.no_grad():
+            made = self._made(networks, batch)
+        penalised = style.r1 > 0 and step % style.r1_every == 0
+        painted = batch.painted.clone().requires_grad_(penalised)
+        on_painted = discriminator(painted, batch.layout, batch.styles)
+        on_made = discriminator(made, batch.layout, batch.styles)
+        value = discriminator_loss("bce", on_painted, on_made)
+        figures = {"on_painted": on_painted.detach().mean(), "on_made": on_made.detach().mean()}
+        if penalised:
+            penalty = zero_centred_penalty(on_painted, painted) / on_painted.shape[1]
+            value = value + style.r1 / 2 * style.r1_every * penalty
+            figures["r1"] = penalty.detach()
+        return Loss(value, figures)
+
     def validation(self, share: Share) -> Iterable[Batch]:
         held_out, size = self._training.pictures.validation, self.config.train.batch_size
         judged = min(len(held_out), JUDGED)
@@ -163,7 +227,8 @@ class StyleFast(Family[StyleFastConfig]):
         for first in range(0, len(mine), size):
             chosen = list(mine[first : first + size])
             styles = [number % self.n_styles for number in chosen]
-            yield self._batch(to_tensor(held_out[chosen]), styles, [NORMAL] * len(chosen), noise[chosen])
+            middle = [[(self.config.data.size - self.crop) // 2] * 2] * len(chosen)
+            yield self._batch(to_tensor(held_out[chosen]), styles, [NORMAL] * len(chosen), noise[chosen], middle)
 
     @torch.no_grad()
     def score(self, networks: Networks, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -248,22 +313,32 @@ class StyleFast(Family[StyleFastConfig]):
 
     # ---- helpers
 
-    def _batch(self, pictures: Tensor, styles: Sequence[int], content: Sequence[float], noise: Tensor) -> Batch:
-        """pictures: uint8 [n, 3, h, w]."""
+    def _batch(
+        self, pictures: Tensor, styles: Sequence[int], content: Sequence[float], noise: Tensor, corners: Sequence[Sequence[int]]
+    ) -> Batch:
+        """pictures: uint8 [n, 3 and perhaps 3 for each painting, h, w]. corners: top and left of the part that is seen."""
         colors = [painting.colors() for painting in self.of.paintings]
-        layout = []
-        for picture, style in zip(pictures.float() / 255, styles, strict=True):
-            layout.append(recolored(picture, color_map(color_statistics(picture), colors[style])))
-        return Batch(torch.stack(layout), torch.tensor(styles), torch.tensor(content, dtype=torch.float32), noise)
+        layout, painted = [], []
+        for picture, style, (top, left) in zip(pictures.float() / 255, styles, corners, strict=True):
+            change = color_map(color_statistics(picture[:3]), colors[style])  # by all of it, as when a photograph is painted
+            part = picture[:, top : top + self.crop, left : left + self.crop]
+            layout.append(recolored(part[:3], change))
+            painted.append(part[3 + 3 * style : 6 + 3 * style])
+        strengths = torch.tensor(content, dtype=torch.float32)
+        return Batch(torch.stack(layout), torch.stack(painted), torch.tensor(styles), strengths, noise)
 
     def _noise(self, seed: int, n: int) -> Tensor:
-        """For n pictures of the data's size."""
-        shape = noise_shape(self.config.model.noise, self.config.data.size, self.config.data.size)
+        """For n parts of pictures."""
+        shape = noise_shape(self.config.model.noise, self.crop, self.crop)
         return torch.randn(n, *shape, generator=torch.Generator().manual_seed(seed))
 
+    def _made(self, networks: Networks, batch: Batch) -> Tensor:
+        wanted = Wanted(F.one_hot(batch.styles, self.n_styles).float(), batch.content)
+        made: Tensor = networks["model"](batch.layout, batch.noise, wanted)
+        return made
+
     def _distances(self, networks: Networks, batch: Batch, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        wanted = Wanted(nn.functional.one_hot(batch.styles, self.n_styles).float(), batch.content)
-        made = networks["model"](batch.layout, batch.noise, wanted)
+        made = self._made(networks, batch)
         with torch.autocast(made.device.type, enabled=False):
             return self._judge(made.device)(made, batch.styles.tolist(), batch.layout, generator)
 
@@ -288,9 +363,18 @@ class StyleFast(Family[StyleFastConfig]):
 
     @cached_property
     def _shuffled(self) -> ShuffledPictures:
-        pictures = self._training.pictures
-        size = self.config.train.batch_size
-        return ShuffledPictures(pictures.train, pictures.train_labels, size, self.config.seed, self.config.data.flip)
+        """With what was painted of each picture behind its channels."""
+        training, config = self._training, self.config
+        pictures = training.learned_from
+        if training.painted is not None:
+            pictures = np.concatenate([pictures, *training.painted], axis=3)
+        labels = np.zeros(len(pictures), dtype=np.int64)
+        return ShuffledPictures(pictures, labels, config.train.batch_size, config.seed, config.data.flip)
+
+
+def _evenly(pictures: Pixels, most: int) -> Pixels:
+    """At most so many, evenly from all."""
+    return pictures[np.linspace(0, len(pictures) - 1, min(len(pictures), most)).round().astype(np.int64)]
 
 
 def _make_loss(style: StyleConfig, paintings: Sequence[Tensor], device: torch.device) -> StyleLoss:

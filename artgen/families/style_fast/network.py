@@ -5,7 +5,8 @@ gains and shifts are those of each style (Dumoulin et al. 2017, "A learned repre
 styles are mixed by mixing them, and a second set that is added by how much of the layout is to be kept (as Babaeizadeh and Ghiasi
 2018, "Adjustable real-time style transfer"). Three things differ:
 
-- Colours need no learning: they are carried over in closed form before (artgen.style.color), and the network adds to that.
+- Colours need no learning: they are carried over in closed form before (artgen.style.color), and the network adds to what is left
+  of them when all detail is gone. It has seen the detail, but must paint it: else the photograph would shine through.
 - Only layers at a quarter of the size are normalised. Those before and after see a few pixels around each place alone, so that
   a picture of any size can go through them in strips with the very same result.
 - Noise comes in, from which strokes grow where the photograph has nothing to begin with (Ulyanov et al. 2016, "Texture networks").
@@ -50,11 +51,12 @@ class StyleNet(nn.Module):
         self.tail_2 = Convolution(width // 2, width // 4)
         self.tuned_2 = Tuned(width // 4, n_styles)
         self.tail_3 = Convolution(width // 4, 3)
-        nn.init.zeros_(self.tail_3.weight)  # it begins with the colours alone
+        nn.init.zeros_(self.tail_3.weight)  # it begins with colours alone
 
     def forward(self, pictures: Tensor, noise: Tensor, wanted: Wanted, wrap: bool = False) -> Tensor:
         """noise: [n, noise, h / 4, w / 4], standard normal. wrap: the right border goes on at the left one, and the lower at the upper one."""
-        return pictures + self.tail(self.body(self.head(pictures, wrap), noise, wanted, wrap), wanted, wrap).float()
+        painted = self.tail(self.body(self.head(pictures, wrap), noise, wanted, wrap), wanted, wrap)
+        return without_detail(pictures, wrap) + painted.float()
 
     def head(self, pictures: Tensor, wrap: bool = False) -> Tensor:
         """[n, 3, h, w] -> [n, width, h / 4, w / 4]."""
@@ -71,7 +73,7 @@ class StyleNet(nn.Module):
         return x
 
     def tail(self, x: Tensor, wanted: Wanted, wrap: bool = False) -> Tensor:
-        """[n, width, h / 4, w / 4] -> what is added to the picture, [n, 3, h, w]."""
+        """[n, width, h / 4, w / 4] -> what is added to the picture without its detail, [n, 3, h, w]."""
         x = F.relu(self.tuned_1(self.tail_1(_doubled(x), wrap), wanted))
         x = F.relu(self.tuned_2(self.tail_2(_doubled(x), wrap), wanted))
         return self.tail_3(x, wrap)
@@ -82,6 +84,16 @@ class StyleNet(nn.Module):
             if isinstance(module, Tuned):
                 yield from module.parameters()
         yield self.tail_3.weight
+
+
+def without_detail(pictures: Tensor, wrap: bool = False) -> Tensor:
+    """[n, 3, h, w] as if enlarged from a quarter of its height and width: what the network lays its strokes on."""
+    small = F.avg_pool2d(pictures, REDUCTION)
+    if not wrap:
+        return F.interpolate(small, scale_factor=REDUCTION, mode="bilinear", align_corners=False)
+    small = F.pad(small, (1, 1, 1, 1), "circular")
+    large = F.interpolate(small, scale_factor=REDUCTION, mode="bilinear", align_corners=False)
+    return large[..., REDUCTION:-REDUCTION, REDUCTION:-REDUCTION]
 
 
 def noise_shape(channels: int, height: int, width: int) -> tuple[int, int, int]:

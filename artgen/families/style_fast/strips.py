@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from artgen.families.style_fast.config import REDUCTION
-from artgen.families.style_fast.network import HALO, StyleNet, Wanted
+from artgen.families.style_fast.network import HALO, StyleNet, Wanted, without_detail
 from artgen.style.job import Watch, unwatched
 
 STRIP = 1 << 18  # pixels that go through the outer layers at a time
@@ -46,7 +46,8 @@ def paint(
     height, width = content.shape[1:]
     strips = list(_strips(height, width, wrap, pixels))
     of = len(strips) * (1 + TICKS)
-    result = recolor(content)
+    coloured = recolor(content)
+    result = without_detail(coloured[None], wrap)[0]
     picture = result.clone
 
     def tell(done: int) -> None:
@@ -54,13 +55,14 @@ def paint(
 
     x: Tensor | None = None
     for number, strip in enumerate(strips):
-        seen = result[:, strip.seen].to(device)[None]
+        seen = coloured[:, strip.seen].to(device)[None]
         part = _rows(network.head(seen, wrap), strip, REDUCTION)
         if x is None:
             x = part.new_empty(1, part.shape[1], height // REDUCTION, width // REDUCTION).to(memory_format=torch.channels_last)
         x[:, :, strip.top // REDUCTION : strip.bottom // REDUCTION] = part
         tell(number + 1)
     assert x is not None
+    del coloured
     x = network.body(x, noise.to(device)[None], wanted, wrap)
     for number, strip in enumerate(strips):
         seen = x[:, :, strip.seen[::REDUCTION].to(device) // REDUCTION]
