@@ -34,6 +34,7 @@ from torch import Tensor
 
 RESULTS = Path(__file__).parent / "results" / "style.json"
 LARGEST_SHEET = 400_000  # bytes
+OF_FAST = ("colour", "patch", "gatys")  # what the fast network is put beside
 
 
 def main() -> None:
@@ -201,8 +202,6 @@ def _to_loss(args: argparse.Namespace, pairs: Pairs, name: str, content: Tensor,
 def fast(args: argparse.Namespace, pairs: Pairs) -> dict[str, Any]:
     """Training a network on one style and photographs of other things, what it makes of all contents beside the other methods, and
     one core's time for a picture: of five in a call, less that of one, a quarter."""
-    from artgen.metrics.style import load_judge, style_figures
-
     content, style = _pair(args, pairs)
     given = {name: Path(path) for name, path in _settings(args.run).items()}
     run = given.get("fast", args.work / "fast")
@@ -228,27 +227,31 @@ def fast(args: argparse.Namespace, pairs: Pairs) -> dict[str, Any]:
     table([("the fast network", "training", f"a picture of {args.speed_size} pixels, one core", "with the start of Python"),
            ("style.fast", trained, f"{per_picture:.2f} s", f"{seconds[1]:.1f} s")])  # fmt: skip
 
-    judge, painting = load_judge(args.weights), read(style, args.size)
-    out = args.work / "fast-quality"
-    artgen("style-transfer", args.contents, run, "-o", f"{out}/", "--size", args.size, "--seed", 0, "--force")
-    made = {path.stem.split("--")[0]: read(path, args.size) for path in sorted(out.iterdir()) if path.suffix == ".png"}
-    quality: dict[str, Any] = {}
-    for name, pictures in [
-        ("style.fast", made),
-        *((method, _of_style(pairs, method, args.size, style)) for method in ("colour", "patch", "gatys")),
-    ]:
-        scored = [
-            style_figures(pictures[path.stem], read(path, args.size), [painting], judge)
-            for path in dict.fromkeys(content for content, _ in pairs.names)
-        ]
-        quality[name] = {
-            key: statistics.fmean(getattr(figures, key) for figures in scored) for key in ("feature_distance", "edge_ssim")
-        }
-    table([(f"mean of {len(made)}, {args.size} pixels", "style distance, SqueezeNet", "times colour transfer", "edge SSIM"),
-           *((name, f"{found['feature_distance']:.3f}", f"{found['feature_distance'] / quality['colour']['feature_distance']:.2f}",
-              f"{found['edge_ssim']:.3f}") for name, found in quality.items())])  # fmt: skip
     return {"training_seconds": training, "seconds_per_picture": per_picture, "seconds_of_one_call": seconds[1],
-            "style": style.stem, "quality": quality}  # fmt: skip
+            "style": style.stem, "quality": _quality_of_fast(args, pairs, run, style)}  # fmt: skip
+
+
+def _quality_of_fast(args: argparse.Namespace, pairs: Pairs, run: Path, style: Path) -> dict[str, Any]:
+    """What the network makes of all contents beside what other methods do, scored and on a sheet."""
+    from artgen.metrics.style import load_judge, style_figures
+
+    size, out = args.speed_size, args.work / "fast-quality"
+    artgen("style-transfer", args.contents, run, "-o", f"{out}/", "--size", size, "--seed", 0, "--force")
+    made = {path.stem.split("--")[0]: read(path, size) for path in sorted(out.iterdir()) if path.suffix == ".png"}
+    contents = {path.stem: read(path, size) for path, _ in pairs.names}
+    methods = {"style.fast": made, **{method: _of_style(pairs, method, size, style) for method in OF_FAST}}
+    judge, painting, found = load_judge(args.weights), read(style, size), {}
+    for name, pictures in methods.items():
+        scored = [style_figures(pictures[stem], picture, [painting], judge) for stem, picture in contents.items()]
+        means = {key: statistics.fmean(getattr(each, key) for each in scored) for key in ("feature_distance", "edge_ssim")}
+        found[name] = {**means, "copied_side": max(each.copied_side for each in scored)}
+    works = [methods[name][stem] for name in ("style.fast", "patch") for stem in contents]
+    _write_sheet(args.sheets_to / "style-fast.jpg", works, len(contents), LARGEST_SHEET)
+    colour = found["colour"]["feature_distance"]
+    table([(f"mean of {len(made)}, {size} pixels", "style distance, SqueezeNet", "times colour transfer", "edge SSIM", "copied"),
+           *((name, f"{figures['feature_distance']:.3f}", f"{figures['feature_distance'] / colour:.2f}",
+              f"{figures['edge_ssim']:.3f}", f"{figures['copied_side']} px") for name, figures in found.items())])  # fmt: skip
+    return found
 
 
 def _of_style(pairs: Pairs, method: str, size: int, style: Path) -> dict[str, Tensor]:
@@ -375,22 +378,27 @@ def seam_figures(pixels: np.ndarray, tile: int) -> dict[str, dict[str, float]]:
 
 def sheets(args: argparse.Namespace, pairs: Pairs) -> dict[str, Any]:
     """The results of each method on one sheet, a row a content and a column a style; those of peers stay outside the tree."""
-    from artgen.files import atomic_write
-    from artgen.media.sheet import Sheet, make_sheet, to_image
-
     out: dict[str, Any] = {}
     columns = len({style for _, style in pairs.names})
     for method in args.methods.split(","):
-        works = [_bytes(made.result) for _, made in pairs.made(method, args.size)]
-        page = to_image(make_sheet(works, Sheet(columns=columns, padding=4, background=(255, 255, 255)))).convert("RGB")
-        folder = (args.peer_sheets_to or args.work) if method in PEERS else args.sheets_to
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"style-{method}.jpg"
-        data = _jpeg(page, LARGEST_SHEET)
-        atomic_write(path, data, force=True)
-        out[path.name] = {"bytes": len(data), "options": pairs.options.get(method, {})}
+        works = [made.result for _, made in pairs.made(method, args.size)]
+        path = ((args.peer_sheets_to or args.work) if method in PEERS else args.sheets_to) / f"style-{method}.jpg"
+        n_bytes = _write_sheet(path, works, columns, LARGEST_SHEET)
+        out[path.name] = {"bytes": n_bytes, "options": pairs.options.get(method, {})}
     table([("sheet", "bytes"), *((name, f"{facts['bytes']:,}") for name, facts in out.items())])
     return out
+
+
+def _write_sheet(path: Path, works: Sequence[Tensor], columns: int, most: int) -> int:
+    """Its bytes, at most so many."""
+    from artgen.files import atomic_write
+    from artgen.media.sheet import Sheet, make_sheet, to_image
+
+    sheet = Sheet(columns=columns, padding=4, background=(255, 255, 255))
+    data = _jpeg(to_image(make_sheet([_bytes(work) for work in works], sheet)).convert("RGB"), most)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    atomic_write(path, data, force=True)
+    return len(data)
 
 
 def _jpeg(page: Image.Image, most: int) -> bytes:

@@ -57,7 +57,7 @@ class StyleConfig(Section):
     tone_weight: Weight = Field(
         6.0, description="painted: how much colours in squares of 16 pixels count, against those of what was painted"
     )
-    r1: Weight = Field(0.005, description="painted: how smooth the discriminator is kept on what was painted")
+    r1: Weight = Field(0.002, description="painted: how smooth the discriminator is kept on what was painted")
     r1_every: PositiveInt = Field(8, description="painted: of so many steps one has that penalty, as many times as large")
     stroke_weight: Weight = Field(0.01, description="patch: how much the answers of stroke filters count")
     strokes: PositiveInt = Field(48, description="patch: filters that are learned from each painting")

@@ -50,6 +50,7 @@ CONTENT_BASE = {
     "moments": 10.0,
     "sliced": 10.0,
 }  # how many times more the layout counts at `exact`
+JUDGING_STROKES, JUDGING_PROJECTIONS = 1.0, 128  # as `style` names them, for checkpoints of style.loss=painted
 TONE_CELL = 16  # side of the squares whose mean colours are compared with those of a painted picture
 NORMAL = 0.5  # content strength; half of all pictures are seen with it, the others with any
 
@@ -388,13 +389,14 @@ def _make_loss(style: StyleConfig, paintings: Sequence[Tensor], device: torch.de
 
 
 def _patch_options(style: StyleConfig) -> PatchLossOptions:
+    """Of the loss, or where that is another network's, of what checkpoints are judged by: strokes, above all."""
     return PatchLossOptions(
         patch=style.patch,
         levels=style.levels,
-        projections=style.projections,
+        projections=JUDGING_PROJECTIONS if style.loss == "painted" else style.projections,
         strokes=style.strokes,
         stroke_size=style.stroke_size,
-        stroke_weight=style.stroke_weight,
+        stroke_weight=JUDGING_STROKES if style.loss == "painted" else style.stroke_weight,
     )
 
 
