@@ -11,6 +11,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
@@ -23,12 +24,15 @@ from artgen.families.style_fast.config import SEEN, FastModelConfig, StyleFastCo
 from artgen.families.style_fast.discriminator import PatchDiscriminator
 from artgen.families.style_fast.family import StyleFast
 from artgen.families.style_fast.network import StyleNet, Wanted, noise_shape, without_detail
+from artgen.families.style_fast.painted import painted
 from artgen.families.style_fast.paintings import recolored
 from artgen.families.style_fast.strips import paint
 from artgen.style.color import color_map, color_statistics, mixed_map, transfer_colors
 from artgen.style.edges import Edges, edge_distance
 from artgen.style.job import StyleImage, StyleJob
 from artgen.style.loss import PatchLoss, PatchLossOptions, sliced_distance
+from artgen.style.options import PatchOptions
+from artgen.style.patch import patch
 from artgen.style.sliced import directions
 from tests.cli.helpers import Call
 from tests.style.drawn import edge_gradient
@@ -282,6 +286,19 @@ def test_a_batch_is_the_same_however_it_is_shared(tmp_path: Path, painting: Path
 # ---------------------------------------------------------------- learning from what was painted
 
 
+def quickly_painted(photograph: Any, painting: Tensor) -> Any:
+    """In place of `--method patch`, which takes its time: the painting's middle, as light as the photograph."""
+    side = len(photograph)
+    top, left = (painting.shape[1] - side) // 2, (painting.shape[2] - side) // 2
+    strokes = F.pad(painting, (40, 40, 40, 40), "reflect")[:, top + 40 : top + 40 + side, left + 40 : left + 40 + side]
+    return (photograph // 8 + (strokes * 223).byte().permute(1, 2, 0).numpy()).astype(np.uint8)
+
+
+@pytest.fixture
+def _quick_painter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("artgen.families.style_fast.painted.painted", quickly_painted)
+
+
 def make_painted(folder: Path, *paintings: Path, **style: Any) -> StyleFast:
     data = {"path": [str(photos(folder / "photos"))], "size": 80}
     model = {**MODEL, "discriminator_width": 8}
@@ -305,8 +322,11 @@ def test_a_logit_sees_a_part_of_the_picture_and_of_its_layout() -> None:
     assert torch.equal(other[1], logits[1]) and not torch.allclose(other[0], logits[0]), "each style has its own last layer"
 
 
-def test_what_was_painted_goes_with_its_picture(tmp_path: Path, painting: Path) -> None:
+def test_what_was_painted_goes_with_its_picture(tmp_path: Path, painting: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Cut and mirrored like it, and by the painting whose number the batch has."""
+    random = np.random.default_rng(0)
+    anything = lambda photograph, _: random.integers(0, 256, photograph.shape, dtype=np.uint8)  # noqa: E731
+    monkeypatch.setattr("artgen.families.style_fast.painted.painted", anything)
     other = save(tmp_path / "other.png", spot(80, 80))
     family = make_painted(tmp_path, painting, other)
     training = family._training
@@ -314,12 +334,12 @@ def test_what_was_painted_goes_with_its_picture(tmp_path: Path, painting: Path) 
     batch = family.batch(3, Share())
     assert batch.painted.shape == batch.layout.shape == (4, 3, 76, 76)
     pixels = torch.from_numpy(training.painted).permute(0, 1, 4, 2, 3).float() / 255
-    for layout, painted, style in zip(batch.layout, batch.painted, batch.styles.tolist(), strict=True):
+    for layout, target, style in zip(batch.layout, batch.painted, batch.styles.tolist(), strict=True):
         where = []
         for number in range(3):
             for whole, mirrored in ((pixels[style, number], False), (pixels[style, number].flip(2), True)):
                 for top, left in product(range(5), range(5)):
-                    if torch.equal(whole[:, top : top + 76, left : left + 76], painted):
+                    if torch.equal(whole[:, top : top + 76, left : left + 76], target):
                         where.append((number, mirrored, top, left))
         ((number, mirrored, top, left),) = where
         photo = torch.from_numpy(training.learned_from[number]).permute(2, 0, 1).float() / 255
@@ -334,6 +354,7 @@ def test_what_was_painted_goes_with_its_picture(tmp_path: Path, painting: Path) 
 def test_what_was_painted_is_kept(
     tmp_path: Path, painting: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setattr("artgen.families.style_fast.painted.painted", quickly_painted)
     first = make_painted(tmp_path, painting)._training.painted
     assert "painting 3 pictures to learn from" in capsys.readouterr().err
     kept = sorted((cache_folder() / "painted").iterdir())
@@ -356,6 +377,15 @@ def softplus(logits: Tensor) -> Tensor:
     return logits.detach().double().exp().add(1).log()
 
 
+def test_it_is_the_method_patch_that_paints(painting: Path) -> None:
+    pixels = torch.from_numpy(np.asarray(Image.open(painting)).copy()).permute(2, 0, 1) / 255
+    photograph = (spot(48, 48) * 255).round().byte()
+    made = painted(photograph.permute(1, 2, 0).numpy(), pixels)
+    expected = patch(StyleJob(photograph / 255, [StyleImage(pixels)]), PatchOptions())
+    assert np.array_equal(made, (expected * 255).round().byte().permute(1, 2, 0).numpy())
+
+
+@pytest.mark.usefixtures("_quick_painter")
 def test_the_losses_of_the_two_networks(tmp_path: Path, painting: Path) -> None:
     family = make_painted(tmp_path, painting)
     networks, batch = family.networks(), family.batch(1, Share())
@@ -385,6 +415,7 @@ def test_the_losses_of_the_two_networks(tmp_path: Path, painting: Path) -> None:
     assert ours.value.item() == pytest.approx(float((fooled + 6 * tone + edges).detach()), rel=1e-4)
 
 
+@pytest.mark.usefixtures("_quick_painter")
 def test_it_learns_to_paint(tmp_path: Path, painting: Path) -> None:
     """The held-out loss is by the painting's patches, which the two networks are not trained on."""
     family = make_painted(tmp_path, painting)
