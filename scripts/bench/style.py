@@ -200,7 +200,7 @@ def _to_loss(args: argparse.Namespace, pairs: Pairs, name: str, content: Tensor,
 
 
 def fast(args: argparse.Namespace, pairs: Pairs) -> dict[str, Any]:
-    """Training a network on one style and photographs of other things, what it makes of all contents beside the other methods, and
+    """Training a network on one style and photographs of other things, with the painting of what it learns from; what it makes of all contents beside the other methods, and
     one core's time for a picture: of five in a call, less that of one, a quarter."""
     content, style = _pair(args, pairs)
     given = {name: Path(path) for name, path in _settings(args.run).items()}
@@ -210,7 +210,14 @@ def fast(args: argparse.Namespace, pairs: Pairs) -> dict[str, Any]:
         changes = {"style.image": style, **_settings(args.train_set)}
         photographs = args.photographs or _photographs(args.work / "photographs")
         training = artgen(
-            "train", ROOT / "configs" / "style" / "fast.yaml", "--data", photographs, "--out", run, *settings(changes)
+            "train",
+            ROOT / "configs" / "style" / "fast.yaml",
+            "--data",
+            photographs,
+            "--out",
+            run,
+            *settings(changes),
+            cache=args.work / "cache",
         )
     seconds = {}
     for n in (1, 5):
