@@ -200,8 +200,8 @@ def _to_loss(args: argparse.Namespace, pairs: Pairs, name: str, content: Tensor,
 
 
 def fast(args: argparse.Namespace, pairs: Pairs) -> dict[str, Any]:
-    """Training a network on one style and photographs of other things, with the painting of what it learns from; what it makes of all contents beside the other methods, and
-    one core's time for a picture: of five in a call, less that of one, a quarter."""
+    """Training a network on one style and photographs of other things, with the painting of what it learns from; what it makes of all
+    contents, beside other methods; and one core's time for a picture: of five in a call, less that of one, a quarter."""
     content, style = _pair(args, pairs)
     given = {name: Path(path) for name, path in _settings(args.run).items()}
     run = given.get("fast", args.work / "fast")
