@@ -8,4 +8,6 @@ use_environment
 install dev
 echo "== ruff" && ruff check . && ruff format --check .
 echo "== mypy" && mypy
-echo "== pytest" && python -m pytest "$@"
+# A process for each core, up to four, each with one thread: most of the time is the start of programs.
+export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
+echo "== pytest" && python -m pytest -n auto --maxprocesses 4 --dist loadfile "$@"
