@@ -72,7 +72,7 @@ class PictureSet:
     def evenly(self, most: int) -> tuple[NDArray[np.int64], Pixels]:
         """At most so many pictures, evenly from those to train on and then those held out: their numbers and themselves."""
         n, n_train = self.n_pictures, len(self.train)
-        chosen = np.linspace(0, n - 1, min(n, most)).round().astype(np.int64)
+        chosen = evenly(n, most)
         return chosen, np.stack([self.train[i] if i < n_train else self.validation[i - n_train] for i in chosen])
 
     def describe(self) -> str:
@@ -89,6 +89,11 @@ class PictureSet:
                 f"data.path: too few pictures: {len(self.train):,} to train on and {len(self.validation):,} held out, "
                 f"expected at least {training:,} and {validation:,}"
             )
+
+
+def evenly(n: int, most: int) -> NDArray[np.int64]:
+    """The numbers of at most so many of n things, from the first to the last."""
+    return np.linspace(0, n - 1, min(n, most)).round().astype(np.int64)
 
 
 def load_pictures(config: PictureDataConfig, cache: Path | None = None) -> PictureSet:

@@ -50,6 +50,16 @@ def to_tensor(pixels: Pixels) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2)
 
 
+def to_unit(pixels: Pixels) -> Tensor:
+    """One picture, uint8 [height, width, channels] -> float32 0 to 1, [channels, height, width], as style transfer has it."""
+    return to_tensor(np.array(pixels)[None])[0].float() / 255  # a copy: pixels may be read-only
+
+
+def from_unit(picture: Tensor) -> Pixels:
+    """Back again, of what may be a little beyond 0 and 1."""
+    return (picture.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
+
+
 def to_signal(pixels: Tensor) -> Tensor:
     """uint8 0 to 255 -> float32 -1 to 1, what the networks see."""
     return pixels.float().div_(127.5).sub_(1)

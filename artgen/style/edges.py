@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+
+from artgen.style.pyramid import pyramid
 
 EDGE = 0.04  # difference between neighbours from which on an edge counts
 LUMINANCE = (0.299, 0.587, 0.114)
@@ -16,10 +17,8 @@ def edge_distance(pictures: Tensor, layout: Tensor, levels: int = 1) -> Tensor:
     levels: summed over these, each of half the size of the one before.
     """
     total = pictures.new_zeros(len(pictures))
-    for level in range(levels):
-        if level:
-            pictures, layout = F.avg_pool2d(pictures, 2), F.avg_pool2d(layout, 2)
-        for here, there in zip(differences(pictures), differences(layout), strict=True):
+    for ours, wanted in zip(pyramid(pictures, levels), pyramid(layout, levels), strict=True):
+        for here, there in zip(differences(ours), differences(wanted), strict=True):
             total = total + (edge_weight(there) * (here - there).square()).mean(dim=(1, 2))
     return total
 

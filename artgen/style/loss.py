@@ -17,7 +17,7 @@ from torch import Tensor
 from artgen.style.edges import edge_distance
 from artgen.style.gatys import content_distance, total_variation
 from artgen.style.networks import StyleNetwork
-from artgen.style.pyramid import MARGIN
+from artgen.style.pyramid import MARGIN, pyramid
 from artgen.style.sliced import SAMPLES, directions, patches_of, quantiles
 from artgen.style.statistics import Statistic
 from artgen.style.strokes import NEIGHBOURHOOD, STROKE_LEVELS, StrokeFilters, learn_strokes
@@ -75,10 +75,7 @@ class PatchLoss:
 
     def _distances(self, pictures: Tensor, painting: _Painting, generator: torch.Generator) -> Tensor:
         options, total = self.options, pictures.new_zeros(len(pictures))
-        level = pictures
-        for number, known in enumerate(painting.levels):
-            if number:
-                level = F.avg_pool2d(level, 2)
+        for level, known in zip(pyramid(pictures, len(painting.levels)), painting.levels, strict=True):
             if min(level.shape[2:]) < options.patch:
                 break
             padded = F.pad(level, (MARGIN,) * 4, "reflect")
@@ -124,14 +121,12 @@ class _Level:
 class _Painting:
     def __init__(self, painting: Tensor, options: PatchLossOptions, generator: torch.Generator) -> None:
         self.levels = []
-        for number in range(options.levels):
-            if number:
-                painting = F.avg_pool2d(painting[None], 2)[0]
-            patches = patches_of(painting, options.patch, KEPT, generator)
+        for number, level in enumerate(pyramid(painting[None], options.levels)):
+            patches = patches_of(level[0], options.patch, KEPT, generator)
             filters, answers = None, torch.empty(0)
-            if number < STROKE_LEVELS and options.stroke_weight and min(painting.shape[1:]) >= _needed(options):
-                filters = learn_strokes([painting], options.strokes, options.stroke_size, generator)
-                answers = patches_of(filters(painting[None])[0], NEIGHBOURHOOD, KEPT, generator)
+            if number < STROKE_LEVELS and options.stroke_weight and min(level.shape[2:]) >= _needed(options):
+                filters = learn_strokes([level[0]], options.strokes, options.stroke_size, generator)
+                answers = patches_of(filters(level)[0], NEIGHBOURHOOD, KEPT, generator)
             self.levels.append(_Level(patches, filters, answers))
 
 

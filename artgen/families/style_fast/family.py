@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict
@@ -16,7 +14,7 @@ from torch import Tensor, nn
 
 from artgen.config import Section
 from artgen.data.picture_decoding import Pixels
-from artgen.data.pictures import PictureSet, load_pictures
+from artgen.data.pictures import load_pictures
 from artgen.engine.device import keep_freed_memory
 from artgen.errors import UsageError, counted
 from artgen.families.base import Family, Loss, Networks, Phase, Sample, Share, device_of
@@ -24,22 +22,21 @@ from artgen.families.facts import check_fingerprint, read_facts, write_facts
 from artgen.families.style_fast.config import StyleConfig, StyleFastConfig, StyleSampleConfig
 from artgen.families.style_fast.discriminator import PatchDiscriminator
 from artgen.families.style_fast.network import StyleNet, Wanted, noise_shape
-from artgen.families.style_fast.painted import load_painted
 from artgen.families.style_fast.paintings import PaintingFacts, read_paintings, recolored
 from artgen.families.style_fast.strips import from_multiple, paint, to_multiple
-from artgen.image.batches import ShuffledPictures, to_tensor
+from artgen.families.style_fast.training import Batch, Training
+from artgen.image.batches import from_unit, to_unit
 from artgen.image.family import channels_last
 from artgen.image.gan_losses import discriminator_loss, generator_loss, zero_centred_penalty
 from artgen.media.sheet import Sheet, make_sheet, to_image
 from artgen.metrics.scorecard import ScoreCard
-from artgen.style.color import color_map, color_statistics, mixed_map
+from artgen.style.color import color_statistics, mixed_map
 from artgen.style.edges import edge_distance
 from artgen.style.job import StyleJob, Watch, unwatched
 from artgen.style.loss import NetworkLoss, PatchLoss, PatchLossOptions, StyleLoss
 from artgen.style.resizing import made_periodic
 
 FACTS = "styles.json"
-JUDGED = 32  # held-out pictures that a checkpoint is judged by, at most
 EDGE_LEVELS = 3  # of 1, 2 and 4 pixels: what is kept beside what was painted
 SHOWN = 6  # held-out pictures of a preview
 CONTENT_WEIGHT = {"painted": 0.1, "patch": 0.15, "gram": 0.03, "moments": 0.03, "sliced": 0.03}
@@ -52,7 +49,6 @@ CONTENT_BASE = {
 }  # how many times more the layout counts at `exact`
 JUDGING_STROKES, JUDGING_PROJECTIONS = 1.0, 128  # as `style` names them, for checkpoints of style.loss=painted
 TONE_CELL = 16  # side of the squares whose mean colours are compared with those of a painted picture
-NORMAL = 0.5  # content strength; half of all pictures are seen with it, the others with any
 
 
 class StyleFacts(BaseModel):
@@ -63,38 +59,6 @@ class StyleFacts(BaseModel):
     paintings: list[PaintingFacts]
     weights: str  # SHA-256 of the network that was looked through; "" where there was none
     fingerprint: str  # SHA-256 of the pictures that were learned from
-
-
-@dataclass(frozen=True)
-class Training:
-    """What only a training needs."""
-
-    pictures: PictureSet
-    paintings: list[Tensor]  # [3, h, w]
-    painted: Pixels | None = None  # [paintings, n, size, size, 3]: what `learned_from` became by each painting
-
-    @cached_property
-    def learned_from(self) -> Pixels:
-        """[n, size, size, 3]."""
-        return self.pictures.train if self.painted is None else _evenly(self.pictures.train, self.painted.shape[1])
-
-
-@dataclass(frozen=True)
-class Batch:
-    """layout: pictures in the colours of their styles, [n, 3, h, w], 0 to 1. styles: their numbers. content: strengths [n].
-    painted: what the method `patch` made of them, likewise; [n, 0, h, w] where nothing was painted."""
-
-    layout: Tensor
-    painted: Tensor
-    styles: Tensor
-    content: Tensor
-    noise: Tensor
-
-    def to(self, device: Any, **how: Any) -> Batch:
-        """As Fabric moves a batch."""
-        return Batch(
-            *(tensor.to(device, **how) for tensor in (self.layout, self.painted, self.styles, self.content, self.noise))
-        )
 
 
 class StyleFast(Family[StyleFastConfig]):
@@ -123,10 +87,7 @@ class StyleFast(Family[StyleFastConfig]):
         )
         if (folder / FACTS).exists():
             _check_same(folder, read_facts(folder / FACTS, StyleFacts), facts, style)
-        pixels, painted = [painting.pixels for painting in paintings], None
-        if style.loss == "painted":
-            painted = load_painted(_evenly(pictures.train, style.painted), pixels)
-        return cls(config, facts, Training(pictures, pixels, painted))
+        return cls(config, facts, Training(config, pictures, paintings))
 
     @classmethod
     def open(cls, config: StyleFastConfig, folder: Path) -> StyleFast:
@@ -150,7 +111,7 @@ class StyleFast(Family[StyleFastConfig]):
     # ---- training
 
     def facts(self) -> list[tuple[str, str]]:
-        pictures, style = self._training.pictures, self.config.style
+        pictures, style, side = self._training.pictures, self.config.style, self._training.crop
         names = ", ".join(painting.name for painting in self.of.paintings)
         by = {"painted": "what --method patch paints", "patch": "patches and strokes of the painting itself"}
         shown, learned = self.config.train.steps * self.config.train.batch_size, len(self._training.learned_from)
@@ -158,7 +119,7 @@ class StyleFast(Family[StyleFastConfig]):
             ("style", f"{names}, judged by {by.get(style.loss, f'{style.loss} of {style.weights}')}"),
             ("content", f"{pictures.describe()}; {counted(len(pictures.validation), 'picture')} held out"),
             *([("painted", f"{counted(learned, 'picture')}, to learn from")] if style.loss == "painted" else []),
-            ("reads", f"{shown:,} parts of {self.crop} x {self.crop} pixels, {shown / learned:,.0f} of each picture"),
+            ("reads", f"{shown:,} parts of {side} x {side} pixels, {shown / learned:,.0f} of each picture"),
             *(("note", warning) for warning in pictures.warnings),
         ]
 
@@ -170,22 +131,11 @@ class StyleFast(Family[StyleFastConfig]):
             Phase("discriminator", ("discriminator",), self.discriminator_loss),
         ]
 
-    @property
-    def crop(self) -> int:
-        """Side of what is seen of a picture in a step, in pixels."""
-        return min(self.config.style.crop, self.config.data.size)
-
     def batch(self, step: int, share: Share) -> Batch:
-        size, count = self.config.train.batch_size, self.config.train.batch_size // share.count
-        pictures, _ = self._shuffled.batch(step, share)
-        mine = slice(share.index * count, share.index * count + count)
-        random = np.random.Generator(np.random.Philox(key=[self.config.seed, (1 << 62) + step]))
-        styles = random.permuted((step * size + np.arange(size)) % self.n_styles)[mine]
-        free = random.random(size) < 0.5
-        content = np.where(free, random.random(size), NORMAL)[mine]
-        noise = self._noise(int(random.integers(1 << 62)), size)[mine]
-        corners = random.integers(self.config.data.size - self.crop + 1, size=(size, 2))[mine]
-        return self._batch(pictures, styles.tolist(), content.tolist(), noise, corners.tolist())
+        return self._training.batch(step, share)
+
+    def validation(self, share: Share) -> Iterable[Batch]:
+        return self._training.validation(share)
 
     def loss(self, networks: Networks, batch: Batch, step: int) -> Loss:
         # A function of seed, step and process, as all that is random at a step.
@@ -221,16 +171,6 @@ class StyleFast(Family[StyleFastConfig]):
             figures["r1"] = penalty.detach()
         return Loss(value, figures)
 
-    def validation(self, share: Share) -> Iterable[Batch]:
-        held_out, size = self._training.pictures.validation, self.config.train.batch_size
-        judged = min(len(held_out), JUDGED)
-        noise, mine = self._noise(0, judged), range(share.index, judged, share.count)
-        for first in range(0, len(mine), size):
-            chosen = list(mine[first : first + size])
-            styles = [number % self.n_styles for number in chosen]
-            middle = [[(self.config.data.size - self.crop) // 2] * 2] * len(chosen)
-            yield self._batch(to_tensor(held_out[chosen]), styles, [NORMAL] * len(chosen), noise[chosen], middle)
-
     @torch.no_grad()
     def score(self, networks: Networks, batch: Batch) -> tuple[Tensor, Tensor]:
         """The training loss at the normal content strength, always with the same directions."""
@@ -244,12 +184,12 @@ class StyleFast(Family[StyleFastConfig]):
         works: list[Pixels] = []
         held_out = self._training.pictures.validation
         for number in range(min(SHOWN, len(held_out))):
-            content = to_tensor(held_out[[number]])[0].float() / 255
+            content = to_unit(held_out[number])
             works.append(held_out[number])
             for style in range(self.n_styles):
                 mix = [float(style == other) for other in range(self.n_styles)]
                 made = self.stylize(networks, StyleJob(content, [], device=device_of(networks)), StyleSampleConfig(mix=mix))
-                works.append((made * 255).round().byte().permute(1, 2, 0).numpy())
+                works.append(from_unit(made))
         path = folder / f"step-{step:08d}.png"
         to_image(make_sheet(works, Sheet(columns=(1 + self.n_styles) * (2 if self.n_styles == 1 else 1)))).save(path)
         if step >= self.config.train.steps and (animation := write_animation_of_previews(folder)):
@@ -314,25 +254,6 @@ class StyleFast(Family[StyleFastConfig]):
 
     # ---- helpers
 
-    def _batch(
-        self, pictures: Tensor, styles: Sequence[int], content: Sequence[float], noise: Tensor, corners: Sequence[Sequence[int]]
-    ) -> Batch:
-        """pictures: uint8 [n, 3 and perhaps 3 for each painting, h, w]. corners: top and left of the part that is seen."""
-        colors = [painting.colors() for painting in self.of.paintings]
-        layout, painted = [], []
-        for picture, style, (top, left) in zip(pictures.float() / 255, styles, corners, strict=True):
-            change = color_map(color_statistics(picture[:3]), colors[style])  # by all of it, as when a photograph is painted
-            part = picture[:, top : top + self.crop, left : left + self.crop]
-            layout.append(recolored(part[:3], change))
-            painted.append(part[3 + 3 * style : 6 + 3 * style])
-        strengths = torch.tensor(content, dtype=torch.float32)
-        return Batch(torch.stack(layout), torch.stack(painted), torch.tensor(styles), strengths, noise)
-
-    def _noise(self, seed: int, n: int) -> Tensor:
-        """For n parts of pictures."""
-        shape = noise_shape(self.config.model.noise, self.crop, self.crop)
-        return torch.randn(n, *shape, generator=torch.Generator().manual_seed(seed))
-
     def _made(self, networks: Networks, batch: Batch) -> Tensor:
         wanted = Wanted(F.one_hot(batch.styles, self.n_styles).float(), batch.content)
         made: Tensor = networks["model"](batch.layout, batch.noise, wanted)
@@ -350,7 +271,8 @@ class StyleFast(Family[StyleFastConfig]):
 
     def _judge(self, device: torch.device) -> StyleLoss:
         if device not in self._judges:
-            self._judges[device] = _make_loss(self.config.style, self._training.paintings, device)
+            pixels = [painting.pixels for painting in self._training.paintings]
+            self._judges[device] = _make_loss(self.config.style, pixels, device)
         return self._judges[device]
 
     @cached_property
@@ -361,21 +283,6 @@ class StyleFast(Family[StyleFastConfig]):
     def _training(self) -> Training:
         assert self.training is not None
         return self.training
-
-    @cached_property
-    def _shuffled(self) -> ShuffledPictures:
-        """With what was painted of each picture behind its channels."""
-        training, config = self._training, self.config
-        pictures = training.learned_from
-        if training.painted is not None:
-            pictures = np.concatenate([pictures, *training.painted], axis=3)
-        labels = np.zeros(len(pictures), dtype=np.int64)
-        return ShuffledPictures(pictures, labels, config.train.batch_size, config.seed, config.data.flip)
-
-
-def _evenly(pictures: Pixels, most: int) -> Pixels:
-    """At most so many, evenly from all."""
-    return pictures[np.linspace(0, len(pictures) - 1, min(len(pictures), most)).round().astype(np.int64)]
 
 
 def _make_loss(style: StyleConfig, paintings: Sequence[Tensor], device: torch.device) -> StyleLoss:

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from artgen.data.cache import cache_folder, new_file
 from artgen.data.picture_decoding import Pixels
 from artgen.errors import counted
-from artgen.image.batches import to_tensor
+from artgen.image.batches import from_unit, to_unit
 from artgen.style.job import StyleImage, StyleJob
 from artgen.style.options import PatchOptions
 from artgen.style.patch import patch
@@ -48,9 +48,7 @@ def load_painted(photographs: Pixels, paintings: Sequence[Tensor], cache: Path |
 
 def painted(photograph: Pixels, painting: Tensor) -> Pixels:
     """[h, w, 3] of one photograph, as `--method patch` does without options."""
-    content = to_tensor(photograph[None])[0].float() / 255
-    made = patch(StyleJob(content, [StyleImage(painting)]), PatchOptions())
-    return (made.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
+    return from_unit(patch(StyleJob(to_unit(photograph), [StyleImage(painting)]), PatchOptions()))
 
 
 def _digest(photograph: Pixels, painting: Tensor) -> str:
